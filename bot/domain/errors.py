@@ -1,0 +1,91 @@
+"""Every error a member or the operator may read, in one tree.
+
+BotError
+├── Refusal                what a member asked cannot be done; nothing was held, nothing called
+│   ├── PictureRefused     an attachment is no usable picture
+│   └── OverLimit          a money limit stands in the way
+├── StorageError           the database could not do it; nothing was changed
+├── StaleTask              the task was no longer in the state it was believed in
+├── NotAVideo              the file is no playable video
+├── DeliveryError          Discord did not take the message; try again later
+│   └── NobodyThere        neither the channel nor the member can be reached
+├── SetupError             the bot cannot start like this; says what to do
+└── ProviderError
+    ├── ProviderBusy       certainly nothing was accepted or read; try again later
+    ├── OutcomeUnknown     a paid call whose answer was lost: neither success nor failure
+    ├── JobRejected        definitely not accepted, and never will be like this
+    │   └── ContentRefused the provider's content rules
+    ├── ProviderClosed     key, balance or rights: the operator's to mend
+    └── JobNotFound        the provider does not know this job
+"""
+
+
+class BotError(Exception):
+    """`str(error)` is a sentence for the person it concerns: what was found, what is allowed, what to do."""
+
+
+class Refusal(BotError):
+    pass
+
+
+class PictureRefused(Refusal):
+    pass
+
+
+class OverLimit(Refusal):
+    pass
+
+
+class StorageError(BotError):
+    pass
+
+
+class StaleTask(BotError):
+    pass
+
+
+class NotAVideo(BotError):
+    pass
+
+
+class DeliveryError(BotError):
+    pass
+
+
+class NobodyThere(DeliveryError):
+    pass
+
+
+class SetupError(BotError):
+    pass
+
+
+class ProviderError(BotError):
+    pass
+
+
+class ProviderBusy(ProviderError):
+    def __init__(self, text: str, *, retry_after: float | None = None) -> None:
+        super().__init__(text)
+        #: Seconds the provider asked us to wait, already bounded; None where it named none.
+        self.retry_after = retry_after
+
+
+class OutcomeUnknown(ProviderError):
+    pass
+
+
+class JobRejected(ProviderError):
+    pass
+
+
+class ContentRefused(JobRejected):
+    pass
+
+
+class ProviderClosed(ProviderError):
+    pass
+
+
+class JobNotFound(ProviderError):
+    pass

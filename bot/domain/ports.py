@@ -1,0 +1,102 @@
+"""What the services ask of the outside: providers, Discord, time and ids."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bot.domain.catalog import Format, Mode
+from bot.domain.task import Frame, Task, TaskState
+
+#: Milliseconds since 1970, UTC. Only for what is stored or shown.
+Clock = Callable[[], int]
+NewId = Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a provider is asked to make. `prompt` already carries the camera command."""
+
+    task_id: str
+    mode: Mode
+    format: Format
+    prompt: str
+    enhance: bool
+    first_frame: Frame | None = None
+    last_frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a provider says of a job, in our words.
+
+    `state` is queued, processing, succeeded, failed or cancelled. `cost_micros` is what the provider charged;
+    None where it does not say. `clip_expires_at` is milliseconds since 1970.
+    """
+
+    job_id: str
+    state: TaskState
+    progress: int | None = None
+    clip_url: str | None = None
+    clip_expires_at: int | None = None
+    cost_micros: int | None = None
+    reason: str | None = None
+    content_refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """One line of the provider's own history; `when` is its own words, for reading only."""
+
+    when: str
+    text: str
+
+
+class Provider(Protocol):
+    """One paid (or sandbox) system. Every method may raise a `ProviderError`."""
+
+    name: str
+    #: Sending the same key and bytes again costs nothing more.
+    idempotent: bool
+
+    def request(self, job: Job) -> bytes:
+        """The exact body of the submit; kept on disk before it is sent, and the same on every try.
+
+        Reads frame files, so it runs in a thread.
+        """
+
+    async def submit(self, body: bytes, *, key: str) -> Report:
+        """The one paid call. `OutcomeUnknown` where the answer was lost."""
+
+    async def status(self, job_id: str) -> Report: ...
+
+    async def events(self, job_id: str) -> list[ProviderEvent]:
+        """The provider's own history of a job; empty where it has none. For reading only."""
+
+    async def download(self, url: str, to: Path) -> None:
+        """Stream the clip to a file; `ProviderBusy` or `NotAVideo` where that fails."""
+
+    async def check(self) -> str:
+        """A call that costs nothing and proves the key; returns a sentence for the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """Where a message stands, and the addresses of the pictures on it."""
+
+    channel_id: int
+    message_id: int
+    picture_urls: tuple[str, ...] = ()
+
+
+class Announcer(Protocol):
+    """The Discord side of a task's life, as the engine sees it."""
+
+    async def announce(self, tasks: list[Task]) -> Posted:
+        """Post a progress message for tasks that have none, by the bot's own token."""
+
+    def changed(self, task: Task, *, progress: int | None = None) -> None:
+        """Note that a task's progress message is out of date. Never blocks, never fails."""
+
+    async def deliver(self, task: Task, clip: Path, *, cost_micros: int) -> Posted:
+        """Post the clip as a new message; safe to repeat. `NobodyThere` where nobody can be reached."""

@@ -1,0 +1,112 @@
+"""A task is one requested clip, from the hold of its price to the delivered message."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bot.domain.catalog import Format, Mode
+
+
+class TaskState(StrEnum):
+    HELD = "held"
+    SUBMITTING = "submitting"
+    QUEUED = "queued"
+    PROCESSING = "processing"
+    SUCCEEDED = "succeeded"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    PARKED = "parked"
+
+
+_ENDS = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
+
+#: Every move a task may make. `submitting → held` happens only when the provider certainly accepted nothing;
+#: `processing → queued` does not exist: a provider whose status goes backwards is not followed.
+MOVES: dict[TaskState, frozenset[TaskState]] = {
+    TaskState.HELD: frozenset({TaskState.SUBMITTING, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.SUBMITTING: _ENDS | {TaskState.HELD, TaskState.QUEUED, TaskState.PROCESSING, TaskState.PARKED},
+    TaskState.QUEUED: _ENDS | {TaskState.PROCESSING, TaskState.PARKED},
+    TaskState.PROCESSING: _ENDS | {TaskState.PARKED},
+    TaskState.PARKED: _ENDS,
+    TaskState.SUCCEEDED: frozenset({TaskState.DELIVERED}),
+    TaskState.DELIVERED: frozenset(),
+    TaskState.FAILED: frozenset(),
+    TaskState.CANCELLED: frozenset(),
+}
+
+#: Nothing more happens to these.
+FINAL = frozenset(state for state, onward in MOVES.items() if not onward)
+#: Those whose job may be running at a provider, for limits on running tasks.
+RUNNING = frozenset({TaskState.SUBMITTING, TaskState.QUEUED, TaskState.PROCESSING})
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A checked picture: pixels only, orientation applied, no metadata.
+
+    `path` is the file in the data folder; `url` the address a provider can read it from, once it has one.
+    """
+
+    path: str
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One row of `tasks`. Times are whole milliseconds since 1970 (UTC); money is micros."""
+
+    id: str
+    interaction_id: int
+    ordinal: int
+    server_id: int
+    channel_id: int
+    member_id: int
+    mode: Mode
+    format: Format
+    prompt: str
+    camera: str | None
+    enhance: bool
+    first_frame: Frame | None
+    last_frame: Frame | None
+    provider: str
+    price_micros: int
+    upload_limit: int | None
+    state: TaskState
+    created_at: int
+    changed_at: int
+    submitted_at: int | None
+    due_at: int | None
+    polls: int
+    job_id: str | None
+    clip_url: str | None
+    clip_expires_at: int | None
+    problem: str | None
+    progress_channel_id: int | None
+    progress_message_id: int | None
+    posting_since: int | None
+    message_channel_id: int | None
+    message_id: int | None
+
+    @property
+    def key(self) -> str:
+        """The idempotency key of the paid call: fixed with the task, the same on every try."""
+        return f"conch-{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEvent:
+    """One line of a task's history. `at` is milliseconds since 1970."""
+
+    at: int
+    state: TaskState
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """`kind` is hold, settle or release; the two amounts are the changes this entry makes, in micros."""
+
+    kind: str
+    held_micros: int
+    spent_micros: int
+    at: int
