@@ -98,5 +98,8 @@ class Announcer(Protocol):
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         """Note that a task's progress message is out of date. Never blocks, never fails."""
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int) -> Posted:
-        """Post the clip as a new message; safe to repeat. `NobodyThere` where nobody can be reached."""
+    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+        """Post the clip as a new message. `again`: an earlier try may have posted it, so look for that first.
+
+        `NobodyThere` where neither the channel nor the member can be reached; other `DeliveryError`s pass.
+        """

@@ -1,0 +1,193 @@
+"""The composition root: the one place that builds the parts and hands them to each other."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import discord
+import yarl
+
+from bot import catalog as catalogs
+from bot.client import Conch
+from bot.domain.catalog import Catalog
+from bot.domain.errors import SetupError
+from bot.domain.ports import Clock, NewId, Provider
+from bot.posting.board import Board
+from bot.providers import wire
+from bot.providers.downloads import Downloads
+from bot.providers.registry import PROVIDERS, Parts
+from bot.services.engine import Engine, Rules
+from bot.services.requests import Requests
+from bot.settings import Settings
+from cogs import buttons, money, tasks, video
+from storage.database import Database, open_database
+from storage.ledger import LedgerStore
+from storage.limits import LimitStore
+from storage.marks import MarkStore
+from storage.tasks import TaskStore
+
+log = logging.getLogger(__name__)
+
+_ID_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
+_ID_LENGTH = 16
+
+
+def now() -> int:
+    """Milliseconds since 1970."""
+    return time.time_ns() // 1_000_000
+
+
+def new_id() -> str:
+    """Sixteen letters and digits, 78 random bits: fits Discord's nonce, and nobody guesses or meets it twice."""
+    return "".join(secrets.choice(_ID_LETTERS) for _ in range(_ID_LENGTH))
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Everything that runs, for `run` and for tests."""
+
+    client: Conch
+    engine: Engine
+    board: Board
+    database: Database
+    tasks: TaskStore
+    ledger: LedgerStore
+
+
+@asynccontextmanager
+async def build(
+    settings: Settings,
+    *,
+    clock: Clock = now,
+    monotonic: Callable[[], float] = time.monotonic,
+    make_id: NewId = new_id,
+) -> AsyncIterator[App]:
+    """Open and connect everything; nothing runs yet. `SetupError` says what the operator must change."""
+    catalog = catalogs.load(settings.catalog_file)
+    _point_discord_at(settings)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database))
+        providers = await _open_providers(stack, settings, catalog, clock)
+        enabled = list(settings.providers)
+        downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
+        task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
+        await limits.set_operators(settings.limits)
+        requests = Requests(
+            task_store,
+            catalog,
+            downloads,
+            providers=enabled,
+            default_format=settings.default_format,
+            frames=settings.data_dir / "frames",
+            clock=clock,
+            new_id=make_id,
+        )
+        client = await stack.enter_async_context(Conch(MarkStore(database)))
+        cancel_button = buttons.cancel_button(requests, lambda task: board.changed(task))
+        board = Board(client, task_store, catalog, cancel_button=cancel_button, monotonic=monotonic)
+        engine = Engine(
+            task_store,
+            providers,
+            board,
+            catalog,
+            folder=settings.data_dir,
+            clock=clock,
+            monotonic=monotonic,
+            rules=Rules(
+                poll_seconds=settings.poll_seconds,
+                deadline_minutes=settings.task_deadline_minutes,
+                user_concurrency=settings.user_concurrency,
+            ),
+        )
+        task_commands = tasks.Tasks(
+            task_store,
+            ledger,
+            requests,
+            catalog,
+            providers,
+            clips=settings.data_dir / "clips",
+            changed=board.changed,
+            clock=clock,
+        )
+        client.install(
+            [
+                video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
+                tasks.group(task_commands),
+                money.usage_command(ledger, limits, clock),
+                money.formats_command(catalog, enabled, settings.default_format),
+            ],
+            [cancel_button],
+        )
+        yield App(client, engine, board, database, task_store, ledger)
+
+
+async def run(settings: Settings) -> None:
+    """Run until cancelled. What ends any part by itself ends all, loudly."""
+    if settings.discord_token is None:
+        raise SetupError(
+            "DISCORD_TOKEN is not set. Make a bot in Discord's developer portal and put its token there."
+        )
+    async with build(settings) as app:
+        try:
+            await app.client.login(settings.discord_token.get_secret_value())
+        except discord.LoginFailure as error:
+            raise SetupError(
+                "DISCORD_TOKEN is not accepted by Discord. Reset it in the developer portal and set the new one."
+            ) from error
+        # The engine needs no gateway: tasks go on while Discord cannot be reached.
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.engine.run())
+            group.create_task(app.board.run())
+            group.create_task(_connect(app.client))
+
+
+async def _connect(client: Conch) -> None:
+    await client.connect()
+    raise SetupError("The connection to Discord was closed for good; the log above says why.")
+
+
+async def _open_providers(
+    stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock
+) -> Mapping[str, Provider]:
+    """Every provider with a key, not only those enabled: unfinished tasks stay with theirs."""
+    names = {*settings.keys, *settings.providers}
+    for name in settings.providers:
+        if name not in PROVIDERS:
+            raise SetupError(
+                f"PROVIDERS: this version cannot speak to {name} yet; it can to {', '.join(PROVIDERS)}. "
+                f"Name those you want, or take {name.upper()}_API_KEY away."
+            )
+        if name not in catalog.providers:
+            raise SetupError(
+                f"CATALOG_FILE: there is no [providers.{name}] in it, but {name} is switched on."
+            )
+    if not settings.providers:
+        raise SetupError(
+            "No provider is switched on. Set MINDVIDEO_API_KEY, or PROVIDERS=sandbox to try it for free."
+        )
+    parts = Parts(
+        client=await stack.enter_async_context(wire.open_client()),
+        downloads=await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts)),
+        keys={name: key.get_secret_value() for name, key in settings.keys.items()},
+        urls=settings.api_urls,
+        folder=settings.data_dir,
+        clock=clock,
+        sandbox_seconds=settings.sandbox_seconds,
+    )
+    providers = {name: make(parts) for name, make in PROVIDERS.items() if name in names or name == "sandbox"}
+    for provider in providers.values():
+        if close := getattr(provider, "close", None):
+            stack.push_async_callback(close)
+    return providers
+
+
+def _point_discord_at(settings: Settings) -> None:
+    """Another Discord, for tests and the demo: discord.py keeps both addresses as class attributes."""
+    if settings.discord_api_url:
+        discord.http.Route.BASE = settings.discord_api_url
+    if settings.discord_gateway_url:
+        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)

@@ -1,0 +1,93 @@
+"""The command line: reads the environment, sets up logging, runs one command."""
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+
+from bot import logs
+from bot.domain.errors import SetupError
+from bot.settings import Settings, read_settings
+
+OK, FAILED, BAD_SETUP = 0, 1, 2
+
+
+def main(arguments: list[str]) -> int:
+    """Run a command; 0 when it went well, 1 when it did not, 2 when the settings must be changed first."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        if chosen.command == "demo":
+            return _run(_demo(chosen.folder, shown=not chosen.quiet))
+        settings = _settings(Path(chosen.env_file))
+        logs.set_up(style=settings.log_format, level=settings.log_level, secrets=settings.secrets)
+        return _run(_doctor(settings) if chosen.command == "doctor" else _bot(settings))
+    except SetupError as error:
+        print(f"conch: {error}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        return BAD_SETUP
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="conch", description="A Discord bot that makes MiniMax Hailuo videos."
+    )
+    parser.add_argument(
+        "--env-file", default=".env", help="settings file (default: .env; the environment wins)"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("run", help="run the bot")
+    commands.add_parser("doctor", help="check the settings, Discord, providers, database and disk")
+    demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
+    demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
+    demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
+    return parser
+
+
+def _settings(env_file: Path) -> Settings:
+    """The environment over the file: `.env` only fills what is not set."""
+    file = {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    return read_settings({**file, **os.environ})
+
+
+def _run(command: Coroutine[Any, Any, int]) -> int:
+    """Run to the end; SIGTERM and SIGINT end it gracefully."""
+
+    async def stoppable() -> int:
+        task = asyncio.ensure_future(command)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            return OK
+
+    try:
+        return asyncio.run(stoppable())
+    except* SetupError as group:
+        raise group.exceptions[0] from None
+
+
+async def _bot(settings: Settings) -> int:
+    # Each command imports only what it needs, so that a wrong setting is told at once.
+    from bot import app  # noqa: PLC0415
+
+    await app.run(settings)
+    return OK
+
+
+async def _doctor(settings: Settings) -> int:
+    from bot import doctor  # noqa: PLC0415
+
+    return OK if await doctor.examine(settings, print) else FAILED
+
+
+async def _demo(folder: Path, *, shown: bool) -> int:
+    from bot.demo import show  # noqa: PLC0415
+
+    return OK if await show.run(folder, print, shown=shown) else FAILED

@@ -1,0 +1,81 @@
+"""The Discord client: its commands, their synchronisation, and the one hook for their errors."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from cogs.acknowledge import on_error
+from storage.marks import MarkStore
+
+log = logging.getLogger(__name__)
+
+#: Exactly what the bot needs in a channel, and nothing more.
+PERMISSIONS = discord.Permissions(
+    view_channel=True,
+    send_messages=True,
+    send_messages_in_threads=True,
+    embed_links=True,
+    attach_files=True,
+    read_message_history=True,
+)
+_SCOPES = ("bot", "applications.commands")
+
+
+def invite_link(application_id: int) -> str:
+    return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=_SCOPES)
+
+
+class _Tree(app_commands.CommandTree[commands.Bot]):
+    async def on_error(
+        self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
+    ) -> None:
+        await on_error(interaction, error)
+
+
+class Conch(commands.Bot):
+    """No privileged intents: slash commands and buttons need none."""
+
+    def __init__(self, marks: MarkStore) -> None:
+        super().__init__(
+            command_prefix=(),
+            help_command=None,
+            intents=discord.Intents(guilds=True),
+            tree_cls=_Tree,
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+        )
+        self._marks = marks
+
+    def install(
+        self,
+        command_list: Sequence[app_commands.Command[Any, ..., Any] | app_commands.Group],
+        buttons: Sequence[type[discord.ui.DynamicItem[Any]]],
+    ) -> None:
+        for command in command_list:
+            self.tree.add_command(command)
+        self.add_dynamic_items(*buttons)
+
+    async def setup_hook(self) -> None:
+        await self._sync()
+        if self.application_id:
+            log.info("invite the bot with: %s", invite_link(self.application_id))
+
+    async def on_ready(self) -> None:
+        log.info("connected as %s to %d servers", self.user, len(self.guilds))
+
+    async def _sync(self) -> None:
+        """Send the commands to Discord only when they changed: it allows 200 new ones a day."""
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+        mark = f"commands of {self.application_id}"
+        if await self._marks.get(mark) == digest:
+            return
+        await self.tree.sync()
+        await self._marks.set(mark, digest)
+        log.info("%d commands sent to Discord", len(payload))

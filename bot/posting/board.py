@@ -1,0 +1,220 @@
+"""Progress messages: one for each command, redrawn when something changed, at most every 2.5 seconds."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import discord
+
+from bot.domain.catalog import Catalog
+from bot.domain.errors import DeliveryError, StorageError
+from bot.domain.ports import Posted
+from bot.domain.task import FINAL, Task, TaskState
+from bot.posting import texts
+from bot.posting.delivery import Delivery
+from storage.tasks import TaskStore
+
+log = logging.getLogger(__name__)
+
+#: Discord allows about five edits in five seconds in a channel that everybody shares.
+EDIT_SECONDS = 2.5
+#: The interaction's token lives fifteen minutes; the last one is left to clocks and queues.
+_TOKEN_SECONDS = 14 * 60
+_TRIES = 5
+_AT_ONCE = 4
+_MESSAGE_LENGTH = 2000
+
+
+@dataclass(slots=True)
+class _Message:
+    """One progress message: what it shows, and what it takes to edit it."""
+
+    interaction_id: int
+    dirty: bool = False
+    drawn: str | None = None
+    next_edit: float = 0
+    failures: int = 0
+    progress: dict[str, int] = field(default_factory=dict)
+    interaction: discord.Interaction[Any] | None = None
+    token_until: float = 0
+
+
+class Board(Delivery):
+    """The Discord side of a task's life: progress messages, and the clips themselves."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        tasks: TaskStore,
+        catalog: Catalog,
+        *,
+        cancel_button: Callable[[str], discord.ui.Item[Any]],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        super().__init__(client, catalog)
+        self._tasks = tasks
+        self._cancel_button = cancel_button
+        self._monotonic = monotonic
+        self._messages: dict[int, _Message] = {}
+        self._wake = asyncio.Event()
+
+    # ----------------------------------------------------------------- posting
+
+    async def begin(self, interaction: discord.Interaction[Any], tasks: Sequence[Task]) -> Posted:
+        """Turn the acknowledgement into the progress message; its pictures get their address from it."""
+        message = self._message(tasks[0])
+        message.interaction = interaction
+        message.token_until = self._monotonic() + _TOKEN_SECONDS
+        content = await self._content(tasks, message)
+        files = await asyncio.to_thread(_files, tasks[0])
+        sent = await interaction.edit_original_response(
+            content=content,
+            view=self._view(tasks),
+            attachments=files,
+            allowed_mentions=discord.AllowedMentions.none(),
+        )
+        message.drawn, message.next_edit = content, self._monotonic() + EDIT_SECONDS
+        return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
+
+    async def announce(self, tasks: list[Task]) -> Posted:
+        """Post a progress message by the bot's own token, for tasks that a crash left without one."""
+        first, message = tasks[0], self._message(tasks[0])
+        channel = self._client.get_partial_messageable(first.channel_id, guild_id=first.server_id)
+        content = await self._content(tasks, message)
+        try:
+            sent = await channel.send(
+                content,
+                view=self._view(tasks) or discord.utils.MISSING,
+                files=await asyncio.to_thread(_files, first),
+                nonce=f"p{first.interaction_id}",
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+        except discord.HTTPException as error:
+            raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
+        message.drawn = content
+        return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
+
+    # --------------------------------------------------------------- redrawing
+
+    def changed(self, task: Task, *, progress: int | None = None) -> None:
+        """Note that a task's progress message is out of date; `progress` is percent."""
+        message = self._message(task)
+        if progress is not None:
+            message.progress[task.id] = progress
+        message.dirty = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Redraw what is out of date, until cancelled."""
+        while True:
+            self._wake.clear()
+            pause = await self.redraw()
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause)
+            except TimeoutError:
+                continue
+
+    async def redraw(self) -> float | None:
+        """Edit every message that is out of date and may be edited now; seconds until the next may be."""
+        now = self._monotonic()
+        dirty = [message for message in self._messages.values() if message.dirty]
+        ready = [message for message in dirty if message.next_edit <= now][:_AT_ONCE]
+        await asyncio.gather(*(self._redraw(message) for message in ready))
+        left = [message.next_edit for message in self._messages.values() if message.dirty]
+        return max(0.01, min(left) - self._monotonic()) if left else None
+
+    async def _redraw(self, message: _Message) -> None:
+        message.dirty = False
+        message.next_edit = self._monotonic() + EDIT_SECONDS
+        try:
+            tasks = await self._tasks.of_interaction(message.interaction_id)
+            if not tasks or tasks[0].progress_message_id is None:
+                return
+            ended = all(task.state in FINAL for task in tasks)
+            content = await self._content(tasks, message)
+            if content != message.drawn:
+                await self._edit(message, tasks, content, ended=ended)
+                message.drawn, message.failures = content, 0
+            if ended:
+                self._messages.pop(message.interaction_id, None)
+        except (discord.HTTPException, aiohttp.ClientError, OSError, StorageError) as error:
+            self._failed(message, error)
+
+    def _failed(self, message: _Message, error: Exception) -> None:
+        """A progress message is a comfort, not a promise: after some tries it is left as it is."""
+        message.failures += 1
+        gone = isinstance(error, discord.Forbidden | discord.NotFound)
+        if gone or message.failures >= _TRIES:
+            log.info("progress of interaction %d is no longer shown: %s", message.interaction_id, error)
+            self._messages.pop(message.interaction_id, None)
+        else:
+            message.dirty = True
+            message.next_edit = self._monotonic() + EDIT_SECONDS * 2**message.failures
+
+    async def _edit(self, message: _Message, tasks: Sequence[Task], content: str, *, ended: bool) -> None:
+        changes: dict[str, Any] = {"content": content, "view": None if ended else self._view(tasks)}
+        if ended:
+            changes["attachments"] = []
+        changes["allowed_mentions"] = discord.AllowedMentions.none()
+        interaction = message.interaction
+        if interaction is not None and self._monotonic() < message.token_until:
+            try:
+                await interaction.edit_original_response(**changes)
+            except discord.HTTPException as error:
+                if error.code not in {50027, 10015}:
+                    raise
+                message.interaction = None
+            else:
+                return
+        first = tasks[0]
+        channel = self._client.get_partial_messageable(
+            first.progress_channel_id or first.channel_id, guild_id=first.server_id
+        )
+        await channel.get_partial_message(first.progress_message_id or 0).edit(**changes)
+
+    # ----------------------------------------------------------------- drawing
+
+    async def _content(self, tasks: Sequence[Task], message: _Message) -> str:
+        lines = [await self._line(task, message) for task in tasks]
+        if not all(task.state in FINAL for task in tasks):
+            lines.insert(0, texts.progress_head(tasks[0], self._catalog))
+        return "\n".join(lines)[:_MESSAGE_LENGTH]
+
+    async def _line(self, task: Task, message: _Message) -> str:
+        ahead = await self._tasks.ahead_of(task) if task.state is TaskState.HELD else 0
+        waiting = task.state in {TaskState.QUEUED, TaskState.PROCESSING}
+        usual = await self._tasks.usual_milliseconds(task) if waiting else None
+        return texts.status_line(
+            task, self._catalog, ahead=ahead, progress=message.progress.get(task.id), usual=usual
+        )
+
+    def _view(self, tasks: Sequence[Task]) -> discord.ui.View | None:
+        """A Cancel button for each clip that has not ended."""
+        running = [
+            task for task in tasks if task.state not in FINAL and task.state is not TaskState.SUCCEEDED
+        ]
+        if not running:
+            return None
+        view = discord.ui.View(timeout=None)
+        for task in running:
+            view.add_item(self._cancel_button(task.id))
+        return view
+
+    def _message(self, task: Task) -> _Message:
+        return self._messages.setdefault(task.interaction_id, _Message(task.interaction_id))
+
+
+def _files(task: Task) -> list[discord.File]:
+    """The checked pictures of a command, in the order first, last."""
+    return [
+        discord.File(frame.path, filename=f"{which}-frame.jpg")
+        for which, frame in (("first", task.first_frame), ("last", task.last_frame))
+        if frame is not None and Path(frame.path).exists()
+    ]

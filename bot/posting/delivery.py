@@ -1,0 +1,131 @@
+"""Posts a finished clip by the bot's own token: once, whatever crashed before, and where it can be seen."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import aiohttp
+import discord
+
+from bot.domain.catalog import Catalog
+from bot.domain.errors import DeliveryError, NobodyThere
+from bot.domain.ports import Posted
+from bot.domain.task import Task
+from bot.posting import texts
+
+log = logging.getLogger(__name__)
+
+#: Bytes a bot may always upload; servers with boosts allow more.
+_LEAST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+_NONCE_LENGTH = 25
+_SECONDS = 120
+_SEARCHED = 200
+#: Thread locked or archived, not allowed there, no such channel, no direct messages from this bot.
+_CLOSED_CODES = frozenset({50001, 50007, 50013, 50083, 10003, 10013, 40333})
+_TOO_LARGE = 40005
+
+
+class Delivery:
+    def __init__(self, client: discord.Client, catalog: Catalog) -> None:
+        self._client = client
+        self._catalog = catalog
+
+    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+        """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot."""
+        reasons: list[str] = []
+        async for place in self._places(task, reasons):
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    return await self._post(place, task, clip, cost_micros, again=again)
+            except discord.HTTPException as error:
+                if not _closed(error):
+                    raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+                reasons.append(f"{error.status} {error.text}")
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
+        raise NobodyThere(f"the channel and direct messages are closed to the bot ({'; '.join(reasons)})")
+
+    async def _places(self, task: Task, reasons: list[str]) -> AsyncIterator[discord.abc.Messageable]:
+        yield self._client.get_partial_messageable(task.channel_id, guild_id=task.server_id)
+        try:
+            member = self._client.get_user(task.member_id) or await self._client.fetch_user(task.member_id)
+            yield await member.create_dm()
+        except discord.HTTPException as error:
+            reasons.append(f"{error.status} {error.text}")
+
+    async def _post(
+        self, place: discord.abc.Messageable, task: Task, clip: Path, cost_micros: int, *, again: bool
+    ) -> Posted:
+        if again and (earlier := await self._posted_before(place, task)):
+            return _posted(earlier)
+        if await asyncio.to_thread(_size, clip) <= self._limit(task):
+            try:
+                return _posted(await self._send(place, task, cost_micros, clip=clip))
+            except discord.HTTPException as error:
+                if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE and error.code != _TOO_LARGE:
+                    raise
+                log.info("task %s: Discord takes no file of this size here", task.id)
+        if task.clip_url is None or not task.clip_url.startswith(("https://", "http://")):
+            raise NobodyThere("the clip is too large for Discord and its provider has no link to it")
+        return _posted(await self._send(place, task, cost_micros, link=task.clip_url))
+
+    async def _send(
+        self,
+        place: discord.abc.Messageable,
+        task: Task,
+        cost_micros: int,
+        *,
+        clip: Path | None = None,
+        link: str | None = None,
+    ) -> discord.Message:
+        content = texts.ready_message(task, self._catalog, cost_micros=cost_micros, link=link)
+        mentions = discord.AllowedMentions(
+            everyone=False, roles=False, users=[discord.Object(task.member_id)], replied_user=False
+        )
+        # The nonce makes Discord return the first message when a lost answer makes discord.py send it twice.
+        nonce = task.id[:_NONCE_LENGTH]
+        if clip is None:
+            return await place.send(content, nonce=nonce, allowed_mentions=mentions)
+        file = await asyncio.to_thread(
+            discord.File, clip, f"conch-{task.id}.mp4", description=task.prompt[:1000]
+        )
+        with file.fp:
+            return await place.send(content, file=file, nonce=nonce, allowed_mentions=mentions)
+
+    async def _posted_before(self, place: discord.abc.Messageable, task: Task) -> discord.Message | None:
+        """Our own message with this task's id, from a try whose answer was lost longer ago than nonces last."""
+        since = datetime.fromtimestamp((task.posting_since or task.changed_at) / 1000, UTC) - timedelta(
+            minutes=1
+        )
+        me = self._client.user.id if self._client.user else 0
+        try:
+            async for message in place.history(after=since, limit=_SEARCHED, oldest_first=True):
+                if (
+                    message.author.id == me
+                    and f"`{task.id}`" in message.content
+                    and "your clip is" in message.content
+                ):
+                    return message
+        except discord.Forbidden:
+            log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)
+        return None
+
+    def _limit(self, task: Task) -> int:
+        """What Discord said at the command may include the member's own allowance: 413 corrects it."""
+        server = self._client.get_guild(task.server_id)
+        return max(_LEAST_LIMIT, server.filesize_limit if server else 0, task.upload_limit or 0)
+
+
+def _closed(error: discord.HTTPException) -> bool:
+    return error.status in {403, 404} or error.code in _CLOSED_CODES
+
+
+def _posted(message: discord.Message) -> Posted:
+    return Posted(message.channel.id, message.id)
+
+
+def _size(clip: Path) -> int:
+    return clip.stat().st_size

@@ -1,0 +1,284 @@
+"""What happens on a command: everything is checked, then the price of every clip is held at once."""
+
+import asyncio
+import logging
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bot.domain.catalog import Catalog, Format, Mode, Offer
+from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
+from bot.domain.limits import explain
+from bot.domain.ports import Clock, NewId
+from bot.domain.task import Frame, Task, TaskState
+from bot.media import pictures
+from bot.providers.downloads import Downloads
+from storage.tasks import Placed, TaskStore
+
+log = logging.getLogger(__name__)
+
+PROMPT_LIMIT = 2000
+COUNT_LIMIT = 4
+#: A held task waits this long for its progress message, which also gives its pictures their address.
+_ANNOUNCE_MILLISECONDS = 20_000
+_PICTURE_SECONDS = 60
+#: What shows nothing: white space, format and combining marks, and the fillers that Unicode counts as letters.
+_BLANK_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zs", "Zl", "Zp", "Mn", "Me"})
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file as Discord describes it; nothing of it is believed before it was opened. `size` is bytes."""
+
+    name: str
+    url: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One command as the member sent it, unchecked. Ids are Discord's; `upload_limit` is bytes."""
+
+    interaction_id: int
+    server_id: int
+    server_name: str
+    channel_id: int
+    member_id: int
+    mode: Mode
+    prompt: str
+    format_id: str | None = None
+    camera: str | None = None
+    count: int = 1
+    enhance: bool = True
+    attachments: tuple[Attachment, ...] = ()
+    upload_limit: int | None = None
+
+
+class Requests:
+    def __init__(
+        self,
+        tasks: TaskStore,
+        catalog: Catalog,
+        downloads: Downloads,
+        *,
+        providers: Sequence[str],
+        default_format: Format,
+        frames: Path,
+        clock: Clock,
+        new_id: NewId,
+    ) -> None:
+        self._tasks = tasks
+        self._catalog = catalog
+        self._downloads = downloads
+        self._providers = providers
+        self._default = default_format
+        self._frames = frames
+        self._clock = clock
+        self._new_id = new_id
+        self._placing: set[int] = set()
+
+    async def place(self, order: Order) -> Placed:
+        """Check an order and hold its price. `Refusal` says what was wrong; then nothing was held.
+
+        An interaction that Discord delivers twice finds its tasks, or none while the first is being placed.
+        """
+        if order.interaction_id in self._placing:
+            return Placed([], again=True)
+        self._placing.add(order.interaction_id)
+        try:
+            return await self._place(order)
+        finally:
+            self._placing.discard(order.interaction_id)
+
+    async def _place(self, order: Order) -> Placed:
+        prompt = clean_prompt(order.prompt)
+        offer = self._offer(order.mode, order.format_id)
+        self._check_options(order, prompt, offer)
+        if known := await self._tasks.of_interaction(order.interaction_id):
+            return Placed(known, again=True)
+        frames = await self._prepare_frames(order, offer)
+        try:
+            placed = await self._tasks.place(
+                self._drafts(order, prompt, offer, frames), server_name=order.server_name
+            )
+        except BaseException:
+            _remove(frames)
+            raise
+        if placed.hit:
+            _remove(frames)
+            raise OverLimit(explain(placed.hit))
+        return placed
+
+    async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
+        """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""
+        task = await self._tasks.get(task_id)
+        if task is None or task.server_id != server_id or task.member_id != member_id:
+            raise Refusal(
+                "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+            )
+        if task.state is not TaskState.HELD:
+            raise Refusal(_too_late(task))
+        try:
+            await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note="cancelled by the member")
+        except StaleTask:
+            raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
+        return await self._tasks.get(task_id) or task
+
+    def _offer(self, mode: Mode, format_id: str | None) -> Offer:
+        if format_id is None:
+            offer = self._catalog.default(mode, self._providers, self._default)
+            if offer is None:
+                raise Refusal(
+                    f"No provider that is switched on makes {mode} clips. The operator can add one."
+                )
+            return offer
+        try:
+            offers = self._catalog.offers_for(mode, Format.parse(format_id), self._providers)
+        except ValueError:
+            offers = []
+        if not offers:
+            menu = ", ".join(f"`{offer.format.id}`" for offer in self._catalog.menu(mode, self._providers))
+            raise Refusal(
+                f"There is no format `{_shown(format_id)}` for {mode} clips here. Choose one of: {menu}."
+            )
+        return offers[0]
+
+    def _check_options(self, order: Order, prompt: str, offer: Offer) -> None:
+        if order.camera is not None and order.camera not in self._catalog.cameras:
+            known = ", ".join(self._catalog.cameras)
+            raise Refusal(f"There is no camera command `{_shown(order.camera)}`. Choose one of: {known}.")
+        if not 1 <= order.count <= COUNT_LIMIT:
+            raise Refusal(f"`count` was {order.count}; it can be 1 to {COUNT_LIMIT}.")
+        most = self._catalog.providers[offer.provider].prompt_limit
+        length = len(with_camera(prompt, order.camera))
+        if length > most:
+            raise Refusal(
+                f"The prompt has {length:,} characters with its camera command; at most {most:,} are allowed. "
+                f"Shorten it by {length - most:,}."
+            )
+        wanted = {Mode.TEXT: 0, Mode.IMAGE: 1, Mode.TRANSITION: 2}[order.mode]
+        if len(order.attachments) != wanted:
+            raise Refusal(f"A {order.mode} clip needs {wanted} pictures; {len(order.attachments)} came.")
+
+    def _drafts(self, order: Order, prompt: str, offer: Offer, frames: Sequence[Frame]) -> list[Task]:
+        at = self._clock()
+        first, last = [*frames, None, None][:2]
+        return [
+            Task(
+                id=self._new_id(),
+                interaction_id=order.interaction_id,
+                ordinal=ordinal,
+                server_id=order.server_id,
+                channel_id=order.channel_id,
+                member_id=order.member_id,
+                mode=order.mode,
+                format=offer.format,
+                prompt=prompt,
+                camera=order.camera,
+                enhance=order.enhance,
+                first_frame=first,
+                last_frame=last,
+                provider=offer.provider,
+                price_micros=offer.micros,
+                upload_limit=order.upload_limit,
+                state=TaskState.HELD,
+                created_at=at,
+                changed_at=at,
+                submitted_at=None,
+                due_at=at + _ANNOUNCE_MILLISECONDS,
+                polls=0,
+                job_id=None,
+                clip_url=None,
+                clip_expires_at=None,
+                problem=None,
+                progress_channel_id=None,
+                progress_message_id=None,
+                posting_since=None,
+                message_channel_id=None,
+                message_id=None,
+            )
+            for ordinal in range(order.count)
+        ]
+
+    async def _prepare_frames(self, order: Order, offer: Offer) -> list[Frame]:
+        frames: list[Frame] = []
+        try:
+            for attachment, which in zip(order.attachments, ("first", "last"), strict=False):
+                target = self._frames / f"{order.interaction_id}-{which}.jpg"
+                await self._prepare_frame(attachment, target, offer)
+                frames.append(Frame(str(target)))
+        except BaseException:
+            _remove(frames)
+            raise
+        return frames
+
+    async def _prepare_frame(self, attachment: Attachment, target: Path, offer: Offer) -> None:
+        rules = self._catalog.providers[offer.provider].image
+        if attachment.size > rules.max_bytes:
+            raise PictureRefused(
+                f"`{_shown(attachment.name)}` has {attachment.size / 1e6:.1f} MB; at most "
+                f"{rules.max_bytes / 1e6:.0f} MB are allowed. Send a smaller copy."
+            )
+        await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
+        raw = target.with_suffix(".upload")
+        try:
+            await self._downloads.fetch(attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS)
+            await pictures.prepare(raw, target, rules, name=attachment.name)
+        except (ProviderBusy, NotAVideo) as error:
+            log.warning("interaction picture not read: %s", error)
+            raise PictureRefused(
+                f"`{_shown(attachment.name)}` could not be read from Discord. Send the command once more."
+            ) from error
+        finally:
+            raw.unlink(missing_ok=True)
+
+
+def clean_prompt(prompt: str) -> str:
+    """The prompt without what no provider can read; `Refusal` where nothing visible is left, or too much."""
+    kept = "".join(
+        character
+        for character in prompt
+        if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cs"}
+    ).strip()
+    if not any(_visible(character) for character in kept):
+        raise Refusal(
+            "The prompt is empty or has only invisible characters. Say in words what should be seen."
+        )
+    if len(kept) > PROMPT_LIMIT:
+        raise Refusal(
+            f"The prompt has {len(kept):,} characters; at most {PROMPT_LIMIT:,} are allowed. "
+            f"Shorten it by {len(kept) - PROMPT_LIMIT:,}."
+        )
+    return kept
+
+
+def _visible(character: str) -> bool:
+    return character not in _BLANK_LETTERS and unicodedata.category(character) not in _BLANK_CATEGORIES
+
+
+def with_camera(prompt: str, camera: str | None) -> str:
+    """The prompt as a provider gets it: the camera command behind it in square brackets."""
+    return f"{prompt} [{camera}]" if camera else prompt
+
+
+def _too_late(task: Task) -> str:
+    if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
+        return f"Task `{task.id}` has already ended ({task.state}); its price was given back."
+    if task.state in {TaskState.SUCCEEDED, TaskState.DELIVERED}:
+        return f"Task `{task.id}` is already finished and paid."
+    return (
+        f"Task `{task.id}` is already with {task.provider}, which cannot stop it and bills for it. "
+        "The clip will be posted when it is ready."
+    )
+
+
+def _shown(text: str) -> str:
+    """A member's words inside a code span: short, and unable to end it."""
+    return text.replace("`", "'").replace("\n", " ")[:80]
+
+
+def _remove(frames: Sequence[Frame]) -> None:
+    for frame in frames:
+        Path(frame.path).unlink(missing_ok=True)

@@ -1,0 +1,210 @@
+"""Settings come from the environment or `.env`; every problem is told at once, with the name and the fix."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, SecretStr
+
+from bot.domain.catalog import Format
+from bot.domain.errors import SetupError
+from bot.domain.limits import Limit, Period, Scope
+from bot.domain.money import parse_dollars
+
+T = TypeVar("T")
+
+#: Providers in the order of preference that holds where the operator names none.
+PAID = ("mindvideo", "gmi", "novita", "runware", "minimax")
+SANDBOX = "sandbox"
+
+
+class Settings(BaseModel):
+    """What the operator chose. Money is micros, limits of 0 allow nothing; made by `read_settings`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    discord_token: SecretStr | None = None
+    discord_api_url: str | None = None
+    discord_gateway_url: str | None = None
+    database: Path = Path("data/conch.db")
+    data_dir: Path = Path("data")
+    providers: tuple[str, ...] = ()
+    keys: dict[str, SecretStr] = {}
+    api_urls: dict[str, str] = {}
+    catalog_file: Path | None = None
+    default_format: Format = Format(model="hailuo-2.3", duration=6, resolution="768p")
+    user_daily_limit: int = 2_000_000
+    server_monthly_limit: int = 50_000_000
+    bot_daily_limit: int = 100_000_000
+    provider_daily_limit: int | None = None
+    user_concurrency: int = 2
+    poll_seconds: float = 5
+    task_deadline_minutes: float = 60
+    sandbox_seconds: float = 5
+    trusted_hosts: frozenset[str] = frozenset()
+    log_format: Literal["text", "json"] = "text"
+    log_level: str = "INFO"
+
+    @property
+    def limits(self) -> list[Limit]:
+        """The operator's limits; members and servers each have their own share."""
+        limits = [
+            Limit(Scope.MEMBER, Period.DAY, self.user_daily_limit),
+            Limit(Scope.SERVER, Period.MONTH, self.server_monthly_limit),
+            Limit(Scope.BOT, Period.DAY, self.bot_daily_limit),
+        ]
+        if self.provider_daily_limit is not None:
+            limits.append(Limit(Scope.PROVIDER, Period.DAY, self.provider_daily_limit))
+        return limits
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every value that must never be seen in a log line."""
+        found = [self.discord_token, *self.keys.values()]
+        return [secret.get_secret_value() for secret in found if secret is not None]
+
+
+class _Reader:
+    """Reads one variable at a time and remembers every problem."""
+
+    def __init__(self, env: Mapping[str, str]) -> None:
+        self._env = env
+        self.problems: list[str] = []
+
+    def text(self, name: str) -> str | None:
+        return self._env.get(name, "").strip() or None
+
+    def secret(self, name: str) -> SecretStr | None:
+        """The variable, or the content of the file that `<name>_FILE` names."""
+        value, file = self.text(name), self.text(f"{name}_FILE")
+        if value and file:
+            self.problems.append(f"{name} and {name}_FILE are both set: keep one of them.")
+        if file and not value:
+            try:
+                value = Path(file).read_text("utf-8").strip()
+            except (OSError, UnicodeDecodeError) as error:
+                self.problems.append(f"{name}_FILE: {file} cannot be read ({error}).")
+                return None
+            if not value:
+                self.problems.append(f"{name}_FILE: {file} is empty.")
+        return SecretStr(value) if value else None
+
+    def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        value = self.text(name)
+        if value is None:
+            return default
+        try:
+            return parse(value)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}.")
+            return default
+
+
+def read_settings(env: Mapping[str, str]) -> Settings:
+    """Read every variable; `SetupError` lists all that is wrong, one sentence a line."""
+    read = _Reader(env)
+    base = Settings()
+    keys = {name: key for name in PAID if (key := read.secret(f"{name.upper()}_API_KEY"))}
+    data_dir = read.parsed("DATA_DIR", Path, base.data_dir)
+    settings = Settings(
+        discord_token=read.secret("DISCORD_TOKEN"),
+        discord_api_url=read.parsed("DISCORD_API_URL", _url("http", "https"), None),
+        discord_gateway_url=read.parsed("DISCORD_GATEWAY_URL", _url("ws", "wss"), None),
+        database=read.parsed("DATABASE_URL", _sqlite_path, data_dir / "conch.db"),
+        data_dir=data_dir,
+        providers=read.parsed("PROVIDERS", lambda text: _providers(text, keys), tuple(keys)),
+        keys=keys,
+        api_urls={
+            name: url
+            for name in PAID
+            if (url := read.parsed(f"{name.upper()}_API_URL", _url("http", "https"), None))
+        },
+        catalog_file=read.parsed("CATALOG_FILE", Path, None),
+        default_format=read.parsed("DEFAULT_FORMAT", Format.parse, base.default_format),
+        user_daily_limit=read.parsed("USER_DAILY_LIMIT", parse_dollars, base.user_daily_limit),
+        server_monthly_limit=read.parsed("SERVER_MONTHLY_LIMIT", parse_dollars, base.server_monthly_limit),
+        bot_daily_limit=read.parsed("BOT_DAILY_LIMIT", parse_dollars, base.bot_daily_limit),
+        provider_daily_limit=read.parsed("PROVIDER_DAILY_LIMIT", parse_dollars, None),
+        user_concurrency=read.parsed("USER_CONCURRENCY", _whole(1, 1000), base.user_concurrency),
+        poll_seconds=read.parsed("POLL_SECONDS", _number(0.05, 600), base.poll_seconds),
+        task_deadline_minutes=read.parsed(
+            "TASK_DEADLINE_MINUTES", _number(0.01, 10080), base.task_deadline_minutes
+        ),
+        sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
+        trusted_hosts=read.parsed("TRUSTED_HOSTS", _hosts, base.trusted_hosts),
+        log_format=read.parsed("LOG_FORMAT", _log_format, base.log_format),
+        log_level=read.parsed("LOG_LEVEL", _log_level, base.log_level),
+    )
+    if read.problems:
+        raise SetupError("\n".join(read.problems))
+    return settings
+
+
+def _url(*schemes: str) -> Callable[[str], str | None]:
+    def parse(text: str) -> str:
+        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
+            raise ValueError(f"found {text!r}, need an address that begins with {schemes[-1]}://")
+        return text.rstrip("/")
+
+    return parse
+
+
+def _sqlite_path(text: str) -> Path:
+    if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+        return Path(text.removeprefix("sqlite:///"))
+    raise ValueError(
+        f"found {text.rpartition('@')[2]!r}, need sqlite:/// and a path, such as sqlite:///data/conch.db"
+    )
+
+
+def _providers(text: str, keys: Mapping[str, SecretStr]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
+    known = (*PAID, SANDBOX)
+    for name in names:
+        if name not in known:
+            raise ValueError(f"found {name!r}, known are {', '.join(known)}")
+        if name != SANDBOX and name not in keys:
+            raise ValueError(f"{name} is named but {name.upper()}_API_KEY is not set")
+    return names
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdecimal() and least <= int(text) <= most):
+            raise ValueError(f"found {text!r}, need a whole number from {least} to {most}")
+        return int(text)
+
+    return parse
+
+
+def _number(least: float, most: float) -> Callable[[str], float]:
+    def parse(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not least <= value <= most:
+            raise ValueError(f"found {text!r}, need a number from {least:g} to {most:g}")
+        return value
+
+    return parse
+
+
+def _hosts(text: str) -> frozenset[str]:
+    return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+def _log_format(text: str) -> Literal["text", "json"]:
+    match text.lower():
+        case "text":
+            return "text"
+        case "json":
+            return "json"
+    raise ValueError(f"found {text!r}, need text or json")
+
+
+def _log_level(text: str) -> str:
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    if text.upper() not in levels:
+        raise ValueError(f"found {text!r}, need one of {', '.join(levels)}")
+    return text.upper()

@@ -1,0 +1,173 @@
+"""`/tasks list`, `/tasks show` and `/tasks cancel`: a member looks after the own tasks."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.domain.catalog import Catalog
+from bot.domain.errors import Refusal
+from bot.domain.ports import Provider, ProviderEvent
+from bot.domain.task import FINAL, Task, TaskState
+from bot.posting import texts
+from bot.services.requests import Requests
+from cogs import replies
+from cogs.acknowledge import acknowledge
+from storage.ledger import LedgerStore
+from storage.tasks import TaskStore
+
+_LISTED = 10
+_SILENT = discord.AllowedMentions.none()
+
+
+class Tasks:
+    """What the three commands do, apart from their options."""
+
+    def __init__(
+        self,
+        tasks: TaskStore,
+        ledger: LedgerStore,
+        requests: Requests,
+        catalog: Catalog,
+        providers: Mapping[str, Provider],
+        *,
+        clips: Path,
+        changed: Callable[[Task], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._tasks = tasks
+        self._ledger = ledger
+        self._requests = requests
+        self._catalog = catalog
+        self._providers = providers
+        self._clips = clips
+        self._changed = changed
+        self._clock = clock
+
+    async def list_own(self, interaction: discord.Interaction[Any]) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=_LISTED)
+        aheads = {task.id: await self._tasks.ahead_of(task) for task in tasks if task.state is TaskState.HELD}
+        await _answer(interaction, replies.task_list(tasks, self._catalog, aheads))
+
+    async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        task = await self._own(interaction, task_id)
+        content = replies.task_history(
+            task,
+            self._catalog,
+            await self._tasks.events(task.id),
+            await self._ledger.of_task(task.id),
+            await self._theirs(task),
+        )
+        if task.state is TaskState.SUCCEEDED and task.due_at is None:
+            await self._hand_over(interaction, task, content)
+        else:
+            await _answer(interaction, content)
+
+    async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        task = await self._requests.cancel(
+            task_id.strip(), member_id=interaction.user.id, server_id=interaction.guild_id or 0
+        )
+        self._changed(task)
+        await _answer(interaction, f"Cancelled; nothing was spent. `{task.id}`")
+
+    async def complete(
+        self, interaction: discord.Interaction[Any], typed: str, *, running: bool
+    ) -> list[app_commands.Choice[str]]:
+        """The member's own newest tasks; one quick read, as Discord waits three seconds at most."""
+        tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=100)
+        found = [
+            app_commands.Choice(name=_choice(task, self._catalog), value=task.id)
+            for task in tasks
+            if not (running and task.state in FINAL)
+        ]
+        return [choice for choice in found if typed.casefold() in choice.name.casefold()][:25]
+
+    async def _own(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
+        task = await self._tasks.get(task_id.strip())
+        if task is None or (task.member_id, task.server_id) != (interaction.user.id, interaction.guild_id):
+            raise Refusal(
+                "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+            )
+        return task
+
+    async def _theirs(self, task: Task) -> list[ProviderEvent]:
+        provider = self._providers.get(task.provider)
+        return await provider.events(task.job_id) if provider and task.job_id else []
+
+    async def _hand_over(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
+        """A clip that could be posted nowhere is given in the answer, which needs no rights in the channel."""
+        clip = self._clips / f"{task.id}.mp4"
+        if not await asyncio.to_thread(clip.exists):
+            await _answer(interaction, content)
+            return
+        if (await asyncio.to_thread(clip.stat)).st_size > interaction.filesize_limit:
+            link = f"\nIt is too large for Discord; get it from the provider: {task.clip_url}"
+            await _answer(
+                interaction, content + link if len(content + link) <= replies.MESSAGE_LENGTH else link
+            )
+            return
+        with clip.open("rb") as source:
+            file = discord.File(source, f"conch-{task.id}.mp4")
+            sent = await interaction.edit_original_response(
+                content=content, attachments=[file], allowed_mentions=_SILENT
+            )
+        await self._tasks.delivered(
+            task,
+            self._clock(),
+            channel_id=sent.channel.id,
+            message_id=sent.id,
+            note="handed over in an answer to the member",
+        )
+        await asyncio.to_thread(clip.unlink, missing_ok=True)
+        if delivered := await self._tasks.get(task.id):
+            self._changed(delivered)
+
+
+def group(tasks: Tasks) -> app_commands.Group:
+    commands = app_commands.Group(name="tasks", description="Look after your videos", guild_only=True)
+
+    @commands.command(name="list", description="Your newest videos here: where they are and what they cost")
+    async def list_(interaction: discord.Interaction[Any]) -> None:
+        await tasks.list_own(interaction)
+
+    @commands.command(name="show", description="Everything that happened to one video, with its ledger lines")
+    @app_commands.describe(task="One of your videos; begin to type to choose")
+    async def show(interaction: discord.Interaction[Any], task: app_commands.Range[str, 1, 100]) -> None:
+        await tasks.show(interaction, task)
+
+    @commands.command(name="cancel", description="Cancel a video; free as long as no provider has it")
+    @app_commands.describe(task="One of your videos; begin to type to choose")
+    async def cancel(interaction: discord.Interaction[Any], task: app_commands.Range[str, 1, 100]) -> None:
+        await tasks.cancel(interaction, task)
+
+    @show.autocomplete("task")
+    async def complete_all(
+        interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await tasks.complete(interaction, typed, running=False)
+
+    @cancel.autocomplete("task")
+    async def complete_running(
+        interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await tasks.complete(interaction, typed, running=True)
+
+    return commands
+
+
+async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
+    await interaction.edit_original_response(content=content, allowed_mentions=_SILENT)
+
+
+def _choice(task: Task, catalog: Catalog) -> str:
+    words = " ".join(task.prompt.split())
+    return f"{task.state} · {texts.task_format(task, catalog)} · {words} · {task.id}"[:100]

@@ -1,0 +1,166 @@
+"""`/video text`, `/video image` and `/video transition`: a member asks for clips."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import discord
+from discord import app_commands
+
+from bot.domain.catalog import Catalog, Mode, Offer
+from bot.posting.board import Board
+from bot.services.engine import Engine
+from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
+from cogs.acknowledge import acknowledge
+from storage.tasks import TaskStore
+
+#: More choices Discord does not take; beyond them the option completes what is typed.
+CHOICES = 25
+
+Prompt = app_commands.Range[str, 1, PROMPT_LIMIT]
+Count = app_commands.Range[int, 1, COUNT_LIMIT]
+F = TypeVar("F", bound=Callable[..., Any])
+
+_DESCRIPTIONS = {
+    "prompt": "What should be seen and how it moves, in your own words",
+    "format": "Model, length, size and price of one clip; left out, the server's default",
+    "camera": "How the camera moves; left out, the model decides",
+    "count": "How many clips, each with its own price; left out, one",
+    "enhance": "Let the model add detail to your prompt; left out, yes",
+}
+
+
+class Video:
+    """Takes the three commands' options to one order, one hold and one progress message."""
+
+    def __init__(
+        self, requests: Requests, tasks: TaskStore, board: Board, engine: Engine, clock: Callable[[], int]
+    ) -> None:
+        self._requests = requests
+        self._tasks = tasks
+        self._board = board
+        self._engine = engine
+        self._clock = clock
+
+    async def place(
+        self,
+        interaction: discord.Interaction[Any],
+        mode: Mode,
+        options: dict[str, Any],
+        attachments: Sequence[discord.Attachment] = (),
+    ) -> None:
+        if not await acknowledge(interaction, ephemeral=False) or interaction.guild_id is None:
+            return
+        placed = await self._requests.place(_order(interaction, mode, options, attachments))
+        if placed.again:
+            return
+        try:
+            posted = await self._board.begin(interaction, placed.tasks)
+        finally:
+            # Whatever became of the message, the price is held: the engine goes on and posts one itself.
+            self._engine.wake()
+        await self._tasks.announced(
+            interaction.id,
+            channel_id=posted.channel_id,
+            message_id=posted.message_id,
+            urls=posted.picture_urls,
+            at=self._clock(),
+        )
+        self._engine.wake()
+
+
+def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_commands.Group:
+    """The command group, its choices made from the catalog and the providers that are switched on."""
+    commands = app_commands.Group(name="video", description="Make short videos", guild_only=True)
+
+    def options(mode: Mode) -> Callable[[F], F]:
+        return _options(catalog, catalog.menu(mode, providers))
+
+    @commands.command(name="text", description="Make a video from a prompt")
+    @options(Mode.TEXT)
+    async def text(
+        interaction: discord.Interaction[Any],
+        prompt: Prompt,
+        format: str | None = None,  # noqa: A002 - the option's public name
+        camera: str | None = None,
+        count: Count = 1,
+        enhance: bool = True,  # noqa: FBT001, FBT002 - an option of Discord
+    ) -> None:
+        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        await video.place(interaction, Mode.TEXT, chosen)
+
+    @commands.command(name="image", description="Make a video that begins with your picture")
+    @app_commands.describe(first_frame="The picture the video begins with: JPEG, PNG or WebP")
+    @options(Mode.IMAGE)
+    async def image(
+        interaction: discord.Interaction[Any],
+        prompt: Prompt,
+        first_frame: discord.Attachment,
+        format: str | None = None,  # noqa: A002
+        camera: str | None = None,
+        count: Count = 1,
+        enhance: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        await video.place(interaction, Mode.IMAGE, chosen, [first_frame])
+
+    @commands.command(name="transition", description="Make a video that goes from one picture to another")
+    @app_commands.describe(
+        first_frame="The picture the video begins with: JPEG, PNG or WebP",
+        last_frame="The picture the video ends with: JPEG, PNG or WebP",
+    )
+    @options(Mode.TRANSITION)
+    async def transition(
+        interaction: discord.Interaction[Any],
+        prompt: Prompt,
+        first_frame: discord.Attachment,
+        last_frame: discord.Attachment,
+        format: str | None = None,  # noqa: A002
+        camera: str | None = None,
+        count: Count = 1,
+        enhance: bool = True,  # noqa: FBT001, FBT002
+    ) -> None:
+        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        await video.place(interaction, Mode.TRANSITION, chosen, [first_frame, last_frame])
+
+    return commands
+
+
+def _options(catalog: Catalog, menu: Sequence[Offer]) -> Callable[[F], F]:
+    """Describe the common options and fill their choices; a longer menu completes what is typed."""
+    labelled = [app_commands.Choice(name=catalog.label(offer), value=offer.format.id) for offer in menu]
+    cameras = [app_commands.Choice(name=name, value=name) for name in catalog.cameras]
+
+    async def complete(_: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        return [choice for choice in labelled if typed.casefold() in choice.name.casefold()][:CHOICES]
+
+    def decorate(command: F) -> F:
+        command = app_commands.describe(**_DESCRIPTIONS)(command)
+        command = app_commands.choices(camera=cameras)(command)
+        if len(labelled) > CHOICES:
+            return app_commands.autocomplete(format=complete)(command)
+        return app_commands.choices(format=labelled)(command)
+
+    return decorate
+
+
+def _order(
+    interaction: discord.Interaction[Any],
+    mode: Mode,
+    options: dict[str, Any],
+    attachments: Sequence[discord.Attachment],
+) -> Order:
+    return Order(
+        interaction_id=interaction.id,
+        server_id=interaction.guild_id or 0,
+        server_name=interaction.guild.name if interaction.guild else "",
+        channel_id=interaction.channel_id or 0,
+        member_id=interaction.user.id,
+        mode=mode,
+        prompt=options["prompt"],
+        format_id=options["format"],
+        camera=options["camera"],
+        count=options["count"],
+        enhance=options["enhance"],
+        attachments=tuple(Attachment(file.filename, file.url, file.size) for file in attachments),
+        upload_limit=interaction.filesize_limit,
+    )

@@ -1,0 +1,235 @@
+"""One writer, one file: whole transactions one after the other, as many to a commit as are waiting."""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import aiosqlite
+from filelock import FileLock, Timeout
+
+from bot.domain.errors import SetupError, StorageError
+from storage import migrate
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Transactions in one commit. More add nothing: the flush is by then a small part of the time.
+_BATCH = 100
+_BUSY_MILLISECONDS = 2000
+
+
+class Transaction:
+    """What a transaction function may do: run one statement with named parameters at a time.
+
+    The statements are ones that PostgreSQL understands too.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def run(self, sql: str, **values: Any) -> int:
+        """Run a statement; the number of rows it changed."""
+        return self._connection.execute(sql, values).rowcount
+
+    def one(self, sql: str, **values: Any) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
+        return row
+
+    def all(self, sql: str, **values: Any) -> list[sqlite3.Row]:
+        return self._connection.execute(sql, values).fetchall()
+
+
+@dataclass(slots=True)
+class _Work:
+    function: Callable[[Transaction], Any]
+    answer: "asyncio.Future[Any]"
+    result: Any = None
+    error: BaseException | None = None
+
+    def settle(self) -> None:
+        """Answer the caller, who may have been cancelled meanwhile; the work is done all the same."""
+        if self.answer.done():
+            return
+        if self.error is not None:
+            self.answer.set_exception(self.error)
+        else:
+            self.answer.set_result(self.result)
+
+
+class _Writer(threading.Thread):
+    """Owns the only read-write connection."""
+
+    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(name="conch-writer", daemon=True)
+        self._loop = loop
+        self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
+        self._connection = connect(path, check_same_thread=False)
+        self.commits = 0
+
+    def put(self, work: _Work | None) -> None:
+        self._waiting.put(work)
+
+    def run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            while len(batch) < _BATCH and not self._waiting.empty():
+                work = self._waiting.get()
+                if work is None:
+                    self._waiting.put(None)
+                    break
+                batch.append(work)
+            self._commit(batch)
+            self._loop.call_soon_threadsafe(_settle, batch)
+        self._connection.close()
+
+    def _commit(self, batch: list[_Work]) -> None:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            for work in batch:
+                self._run(work)
+            self._connection.execute("COMMIT")
+            self.commits += 1
+        except sqlite3.Error as error:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            for work in batch:
+                work.error = _explained(error)
+
+    def _run(self, work: _Work) -> None:
+        """One function in its savepoint; its failure undoes its own statements and nobody else's."""
+        self._connection.execute("SAVEPOINT one")
+        try:
+            work.result = work.function(Transaction(self._connection))
+        except Exception as error:
+            # Whatever it was belongs to the caller.
+            # A full disk or an I/O error ends the whole transaction by itself: then nothing of the batch stands.
+            if not self._connection.in_transaction:
+                raise sqlite3.OperationalError(str(error)) from error
+            self._connection.execute("ROLLBACK TO one")
+            work.error = _explained(error) if isinstance(error, sqlite3.OperationalError) else error
+        self._connection.execute("RELEASE one")
+
+
+def _settle(batch: Sequence[_Work]) -> None:
+    for work in batch:
+        work.settle()
+
+
+def _explained(error: sqlite3.Error) -> StorageError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        advice = "another program holds the database; close it, then try again"
+    elif "full" in text:
+        advice = "the disk is full; free some room, then try again"
+    else:
+        advice = "look at the disk and at the log"
+    failure = StorageError(f"The database could not do it ({text}): {advice}. Nothing was changed.")
+    failure.__cause__ = error
+    return failure
+
+
+def connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection:
+    """A read-write connection with every promise switched on."""
+    connection = sqlite3.connect(
+        path, isolation_level=None, check_same_thread=check_same_thread, timeout=_BUSY_MILLISECONDS / 1000
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = ON")
+    return connection
+
+
+class Database:
+    """Made by `open_database`. `write` runs a whole transaction; `read` and `read_one` never wait for one."""
+
+    def __init__(self, writer: _Writer, reader: aiosqlite.Connection) -> None:
+        self._writer = writer
+        self._reader = reader
+
+    async def write(self, work: Callable[[Transaction], T]) -> T:
+        """Run `work` as one transaction on the writer's thread, to its end even if the caller is cancelled.
+
+        `work` holds SQL only. What it raises undoes it and reaches the caller; a failing database raises
+        `StorageError`, and nothing was changed.
+        """
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writer.put(_Work(work, answer))
+        return await answer
+
+    async def read(self, sql: str, **values: Any) -> list[sqlite3.Row]:
+        """All rows, as committed at this moment."""
+        try:
+            return list(await self._reader.execute_fetchall(sql, values))
+        except sqlite3.OperationalError as error:
+            raise _explained(error) from error
+
+    async def read_one(self, sql: str, **values: Any) -> sqlite3.Row | None:
+        rows = await self.read(sql, **values)
+        return rows[0] if rows else None
+
+    @property
+    def commits(self) -> int:
+        """Commits since the start; with many writers waiting far fewer than transactions."""
+        return self._writer.commits
+
+
+@asynccontextmanager
+async def open_database(path: Path) -> AsyncIterator[Database]:
+    """Lock, check, migrate and open the file. `SetupError` says what is wrong and what to do."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_only_process(path))
+        await asyncio.to_thread(_prepare, path)
+        writer = _Writer(path, asyncio.get_running_loop())
+        writer.start()
+        stack.push_async_callback(asyncio.to_thread, writer.join)
+        stack.callback(writer.put, None)
+        reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
+        reader.row_factory = sqlite3.Row
+        await reader.execute("PRAGMA query_only = ON")
+        yield Database(writer, reader)
+
+
+def _only_process(path: Path) -> FileLock:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(f"{path}.lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SetupError(
+            f"Another Conch is running on {path}. One file serves one process: stop the other one, "
+            "or give this one its own DATABASE_URL."
+        ) from None
+    except OSError as error:
+        raise SetupError(
+            f"DATABASE_URL: {path} cannot be opened ({error.strerror}). Make the folder writable for this user."
+        ) from error
+    return lock
+
+
+def _prepare(path: Path) -> None:
+    try:
+        connection = connect(path)
+        try:
+            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if damage != "ok":
+                raise sqlite3.DatabaseError(damage)
+            pending = migrate.pending(connection, path)
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError as error:
+        if isinstance(error, sqlite3.OperationalError):
+            raise SetupError(f"DATABASE_URL: {path}: {_explained(error)}") from error
+        raise SetupError(
+            f"DATABASE_URL: {path} is damaged ({error}). Nothing was written to it. "
+            "Put it aside and restore the newest backup in its place."
+        ) from error
+    if pending:
+        migrate.upgrade(path)
