@@ -9,13 +9,14 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 import discord
-import yarl
 
 from bot import catalog as catalogs
+from bot import discord_setup
 from bot.client import Conch
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
+from bot.domain.task import Task
 from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
@@ -68,10 +69,10 @@ async def build(
 ) -> AsyncIterator[App]:
     """Open and connect everything; nothing runs yet. `SetupError` says what the operator must change."""
     catalog = catalogs.load(settings.catalog_file)
-    _point_discord_at(settings)
+    discord_setup.prepare(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
-        providers = await _open_providers(stack, settings, catalog, clock)
+        providers = await open_providers(stack, settings, catalog, clock)
         enabled = list(settings.providers)
         downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
         task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
@@ -87,7 +88,11 @@ async def build(
             new_id=make_id,
         )
         client = await stack.enter_async_context(Conch(MarkStore(database)))
-        cancel_button = buttons.cancel_button(requests, lambda task: board.changed(task))
+
+        def redraw(task: Task) -> None:
+            board.changed(task)
+
+        cancel_button = buttons.cancel_button(requests, redraw)
         board = Board(client, task_store, catalog, cancel_button=cancel_button, monotonic=monotonic)
         engine = Engine(
             task_store,
@@ -150,7 +155,7 @@ async def _connect(client: Conch) -> None:
     raise SetupError("The connection to Discord was closed for good; the log above says why.")
 
 
-async def _open_providers(
+async def open_providers(
     stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock
 ) -> Mapping[str, Provider]:
     """Every provider with a key, not only those enabled: unfinished tasks stay with theirs."""
@@ -184,10 +189,3 @@ async def _open_providers(
             stack.push_async_callback(close)
     return providers
 
-
-def _point_discord_at(settings: Settings) -> None:
-    """Another Discord, for tests and the demo: discord.py keeps both addresses as class attributes."""
-    if settings.discord_api_url:
-        discord.http.Route.BASE = settings.discord_api_url
-    if settings.discord_gateway_url:
-        discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL(settings.discord_gateway_url)

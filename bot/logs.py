@@ -9,8 +9,9 @@ from typing import Literal
 from pythonjsonlogger.json import JsonFormatter
 
 #: They log whole addresses with their signatures, at INFO and below.
-_CHATTY = ("httpx", "httpcore", "aiohttp", "discord", "PIL", "alembic", "tenacity", "aiosqlite")
-_QUERY = re.compile(r"(https?://[^\s?'\"<>]+)\?[^\s'\"<>]+")
+_CHATTY = ("httpx", "httpcore", "aiohttp", "discord", "PIL", "alembic", "tenacity", "aiosqlite", "filelock")
+#: The invite link is no secret and of no use without its query.
+_QUERY = re.compile(r"(https?://(?!discord\.com/oauth2/)[^\s?'\"<>]+)\?[^\s'\"<>]+")
 _INTERACTION_TOKEN = re.compile(r"(/(?:webhooks|interactions)/\d+/)[\w.~-]{20,}")
 _HIDDEN = "[hidden]"
 

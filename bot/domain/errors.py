@@ -10,6 +10,7 @@ BotError
 ├── DeliveryError          Discord did not take the message; try again later
 │   └── NobodyThere        neither the channel nor the member can be reached
 ├── SetupError             the bot cannot start like this; says what to do
+│   └── AlreadyRunning     another process holds the database
 └── ProviderError
     ├── ProviderBusy       certainly nothing was accepted or read; try again later
     ├── OutcomeUnknown     a paid call whose answer was lost: neither success nor failure
@@ -57,6 +58,10 @@ class NobodyThere(DeliveryError):
 
 
 class SetupError(BotError):
+    pass
+
+
+class AlreadyRunning(SetupError):
     pass
 
 
