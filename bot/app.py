@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import discord
 
 from bot import catalog as catalogs
-from bot import discord_setup
+from bot import discord_setup, health
 from bot.client import Conch
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
@@ -147,6 +147,7 @@ async def run(settings: Settings) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(app.engine.run())
             group.create_task(app.board.run())
+            group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
             group.create_task(_connect(app.client))
 
 
@@ -188,4 +189,3 @@ async def open_providers(
         if close := getattr(provider, "close", None):
             stack.push_async_callback(close)
     return providers
-

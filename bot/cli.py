@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
         if chosen.command == "demo":
             return _run(_demo(chosen.folder, shown=not chosen.quiet))
         settings = _settings(Path(chosen.env_file))
+        if chosen.command == "health":
+            return _health(settings)
         logs.set_up(style=settings.log_format, level=settings.log_level, secrets=settings.secrets)
         return _run(_doctor(settings) if chosen.command == "doctor" else _bot(settings))
     except SetupError as error:
@@ -42,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot")
     commands.add_parser("doctor", help="check the settings, Discord, providers, database and disk")
+    commands.add_parser("health", help="whether a running bot is well, for health checks")
     demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
     demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
     demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
@@ -73,8 +76,16 @@ def _run(command: Coroutine[Any, Any, int]) -> int:
         raise group.exceptions[0] from None
 
 
+# Each command imports only what it needs, so that a wrong setting is told at once.
+def _health(settings: Settings) -> int:
+    from bot import health  # noqa: PLC0415
+
+    problem = health.problem(settings.data_dir)
+    print(f"conch: {problem or 'well'}", file=sys.stderr if problem else sys.stdout)
+    return FAILED if problem else OK
+
+
 async def _bot(settings: Settings) -> int:
-    # Each command imports only what it needs, so that a wrong setting is told at once.
     from bot import app  # noqa: PLC0415
 
     await app.run(settings)

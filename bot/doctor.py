@@ -125,7 +125,9 @@ def _permissions(server: discord.Guild, link: str) -> Finding:
         if (lacking := _missing(channel.permissions_for(server.me)))
     ]
     if closed:
-        return Finding(about, f"all rights, but not in {', '.join(closed[:10])}; clips asked for there go to DMs")
+        return Finding(
+            about, f"all rights, but not in {', '.join(closed[:10])}; clips asked for there go to DMs"
+        )
     return Finding(about, "all permissions are there")
 
 

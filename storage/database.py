@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import aiosqlite
 from filelock import FileLock, Timeout
 
-from bot.domain.errors import SetupError, StorageError
+from bot.domain.errors import AlreadyRunning, SetupError, StorageError
 from storage import migrate
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Database:
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """Lock, check, migrate and open the file. `SetupError` says what is wrong and what to do."""
     async with AsyncExitStack() as stack:
-        stack.enter_context(_only_process(path))
+        stack.callback(_only_process(path).release)
         await asyncio.to_thread(_prepare, path)
         writer = _Writer(path, asyncio.get_running_loop())
         writer.start()
@@ -203,7 +203,7 @@ def _only_process(path: Path) -> FileLock:
         lock = FileLock(f"{path}.lock")
         lock.acquire(timeout=0)
     except Timeout:
-        raise SetupError(
+        raise AlreadyRunning(
             f"Another Conch is running on {path}. One file serves one process: stop the other one, "
             "or give this one its own DATABASE_URL."
         ) from None
@@ -214,14 +214,31 @@ def _only_process(path: Path) -> FileLock:
     return lock
 
 
+def examine(path: Path) -> bool:
+    """Check a database without opening it for work or migrating it: whether a start would migrate it.
+
+    `AlreadyRunning` or another `SetupError` as at a start.
+    """
+    lock = _only_process(path)
+    try:
+        return not path.exists() or _pending(path)
+    finally:
+        lock.release()
+
+
 def _prepare(path: Path) -> None:
+    if _pending(path):
+        migrate.upgrade(path)
+
+
+def _pending(path: Path) -> bool:
     try:
         connection = connect(path)
         try:
             damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
             if damage != "ok":
                 raise sqlite3.DatabaseError(damage)
-            pending = migrate.pending(connection, path)
+            return migrate.pending(connection, path)
         finally:
             connection.close()
     except sqlite3.DatabaseError as error:
@@ -231,5 +248,3 @@ def _prepare(path: Path) -> None:
             f"DATABASE_URL: {path} is damaged ({error}). Nothing was written to it. "
             "Put it aside and restore the newest backup in its place."
         ) from error
-    if pending:
-        migrate.upgrade(path)

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from bot.demo.pictures import harbour
 from bot.demo.standin import DiscordStandIn
@@ -49,13 +50,15 @@ class Conversation:
         text = message.content.replace(self._member.mention, f"@{self._member.name}")
         text = re.sub(r"<t:(\d+):\w>", "soon", text).replace("**", "").replace("-# ", "")
         files = [f"📎 {file.filename} ({file.size / 1e6:.2f} MB)" for file in message.attachments]
-        buttons = [f"[{part.get('label')}]" for row in message.components for part in row.get("components", [])]
+        buttons = [
+            f"[{part.get('label')}]" for row in message.components for part in row.get("components", [])
+        ]
         return "\n".join([text, *files, *buttons]).strip()
 
 
 async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
     """Play the demo and leave three clips in `folder`; False where something did not come."""
-    folder.mkdir(parents=True, exist_ok=True)
+    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="conch-demo-") as data:
         async with DiscordStandIn() as discord, _bot(discord, Path(data), folder / _BOT_LOG) as bot:
             server = await discord.add_server("The Harbour")
@@ -65,7 +68,9 @@ async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
             try:
                 await _until(discord, bot, lambda: discord.connected, _START_SECONDS)
                 for command, options in _commands():
-                    names = {name: value if isinstance(value, str) else value[0] for name, value in options.items()}
+                    names = {
+                        name: value if isinstance(value, str) else value[0] for name, value in options.items()
+                    }
                     talk.typed(command, names)
                     await discord.slash(member, channel, command, **options)
                 await _watch(discord, bot, channel, talk)
@@ -75,12 +80,15 @@ async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
             return await _keep(discord, channel, folder, say)
 
 
-def _commands() -> list[tuple[str, dict[str, str | tuple[str, bytes]]]]:
+def _commands() -> list[tuple[str, dict[str, Any]]]:
     day, night = ("harbour-day.png", harbour(night=False)), ("harbour-night.png", harbour(night=True))
     return [
         ("video text", {"prompt": "a paper boat crossing a puddle, rain begins to fall"}),
         ("video image", {"prompt": "the boats begin to rock", "first_frame": day, "camera": "Zoom in"}),
-        ("video transition", {"prompt": "night falls over the harbour", "first_frame": day, "last_frame": night}),
+        (
+            "video transition",
+            {"prompt": "night falls over the harbour", "first_frame": day, "last_frame": night},
+        ),
     ]
 
 
@@ -124,7 +132,9 @@ async def _keep(discord: DiscordStandIn, channel: Channel, folder: Path, say: Sa
         for words, name in names.items():
             if message.attachments and words in message.content:
                 path = folder / f"{name}.mp4"
-                await asyncio.to_thread(path.write_bytes, discord.attachment_bytes(message.attachments[0].url))
+                await asyncio.to_thread(
+                    path.write_bytes, discord.attachment_bytes(message.attachments[0].url)
+                )
                 found = await clips.probe(path)
                 say(f"  {path}  {found.width}×{found.height}, {found.seconds:.0f} s, {found.codec}")
     return True
@@ -147,7 +157,9 @@ async def _bot(discord: DiscordStandIn, data: Path, log: Path) -> AsyncIterator[
     kept = {name: value for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if (value := os.environ.get(name))}
     command = [sys.executable, "-m", "bot", "--env-file", os.devnull, "run"]
     with log.open("wb") as output:
-        bot = await asyncio.create_subprocess_exec(*command, env=kept | settings, stdout=output, stderr=output)
+        bot = await asyncio.create_subprocess_exec(
+            *command, env=kept | settings, stdout=output, stderr=output
+        )
         try:
             yield bot
         finally:

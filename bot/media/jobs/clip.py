@@ -1,0 +1,124 @@
+"""Looks whether a file is a playable video, by decoding its first frame and its last half second."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import av
+
+from bot.media import kinds
+from bot.media.jobs import Refused
+
+MAX_SIDE = 8192
+MAX_SECONDS = 300
+#: The last frame may lie this much before the end that the header tells.
+_SLACK = 1.0
+_TAIL = 0.5
+_NEEDED_WHOLE = frozenset({b"moov", b"mdat", b"moof"})
+_SMALLEST_BOX = 8
+_LONG_LENGTH_FOLLOWS = 1
+_OPTIONS = {
+    "protocol_whitelist": "file",  # a container may name other files and addresses
+    "enable_drefs": "0",
+}
+
+
+def run(source: str) -> dict[str, Any]:
+    path = Path(source).absolute()  # or a name such as "concat:a" would be taken for a protocol
+    with path.open("rb") as file:
+        head = file.read(kinds.HEAD)
+    demuxer = kinds.demuxer(head)
+    if demuxer is None:
+        raise Refused(f"found {kinds.describe(head)} instead of a video")
+    if demuxer == "mov":
+        _check_boxes(path)
+    try:
+        with av.open(str(path), format=demuxer, options=_OPTIONS) as container:
+            return _probe(container) | {"bytes": path.stat().st_size}
+    except av.FFmpegError as error:
+        if isinstance(error, MemoryError):
+            raise
+        raise Refused(
+            f"found {kinds.describe(head)} that is damaged or cut short ({error.strerror})"
+        ) from error
+
+
+def _check_boxes(path: Path) -> None:
+    """The outermost boxes of an MP4 tell exactly what is missing."""
+    size = path.stat().st_size
+    found: set[bytes] = set()
+    with path.open("rb") as file:
+        for kind, end in _boxes(file, size):
+            if kind in _NEEDED_WHOLE and end > size:
+                raise Refused(f"found an MP4 cut short: {size:,} of at least {end:,} bytes")
+            found.add(kind)
+    if b"moov" not in found:
+        raise Refused("found an MP4 cut short: its index (moov) is missing")
+
+
+def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
+    """Kind and end of each box (ISO/IEC 14496-12, 4.2), as far as they make sense."""
+    start = 0
+    while start < size:
+        file.seek(start)
+        header = file.read(16)
+        length = int.from_bytes(header[:4], "big")
+        if length == _LONG_LENGTH_FOLLOWS:
+            length = int.from_bytes(header[8:16], "big")
+        elif length == 0:  # the last box, to the end of the file
+            length = size - start
+        if length < _SMALLEST_BOX:
+            return
+        start += length
+        yield header[4:8], start
+
+
+def _probe(container: Any) -> dict[str, Any]:
+    stream = _video(container)
+    stream.thread_type = "NONE"  # threads would need address space far beyond the memory limit
+    seconds = _seconds(container, stream)
+    _check_header(stream.codec_context.width, stream.codec_context.height, seconds)
+    first = next(container.decode(stream), None)
+    if first is None:
+        raise Refused("found a video without a single frame")
+    _check_header(first.width, first.height, seconds)
+    start = first.time or 0.0
+    container.seek(int((start + max(0.0, seconds - _TAIL)) * 1_000_000), backward=True)
+    last = first
+    for frame in container.decode(stream):
+        last = frame
+    reached = (last.time or 0.0) - start
+    if reached < seconds - _SLACK:
+        raise Refused(f"found a video cut short: it ends after {reached:.1f} of {seconds:.1f} seconds")
+    name = stream.codec_context.name
+    return {"width": first.width, "height": first.height, "seconds": seconds, "codec": name}
+
+
+def _video(container: Any) -> Any:
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            return stream
+    if container.streams.audio:
+        raise Refused("found a file with sound only, without a video")
+    raise Refused("found a file without a video")
+
+
+def _seconds(container: Any, stream: Any) -> float:
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is not None:
+        return float(container.duration / av.time_base)
+    raise Refused("found a video that does not tell its length")
+
+
+def _check_header(width: int, height: int, seconds: float) -> None:
+    if width <= 0 or height <= 0:
+        raise Refused("found a video whose size is impossible")
+    if max(width, height) > MAX_SIDE:
+        raise Refused(
+            f"found a video of {width:,} × {height:,} pixels; at most {MAX_SIDE:,} a side are allowed"
+        )
+    if not 0 < seconds <= MAX_SECONDS:
+        raise Refused(
+            f"found a video of {seconds:,.1f} seconds; more than 0 and at most {MAX_SECONDS} are allowed"
+        )

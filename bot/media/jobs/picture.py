@@ -1,0 +1,219 @@
+"""Turns a member's picture into pixels alone: checked, upright, sRGB, one JPEG without any metadata."""
+
+import contextlib
+import io
+import os
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageCms
+from PIL.Image import Resampling, Transpose
+
+from bot.media import kinds
+from bot.media.jobs import Refused
+
+MAX_PIXELS = 40_000_000
+LONG_SIDE = 2560
+_FORMATS = ("PNG", "JPEG", "WEBP")
+#: What Pillow raises for broken data, besides its own UnidentifiedImageError (an OSError).
+_BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)
+_UPRIGHT = {
+    2: Transpose.FLIP_LEFT_RIGHT,
+    3: Transpose.ROTATE_180,
+    4: Transpose.FLIP_TOP_BOTTOM,
+    5: Transpose.TRANSPOSE,
+    6: Transpose.ROTATE_270,
+    7: Transpose.TRANSVERSE,
+    8: Transpose.ROTATE_90,
+}
+_ORIENTATION = 0x0112
+_QUALITIES = (92, 85, 75, 60)
+#: Colour space of an ICC profile → the modes it describes.
+_SPACES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
+
+# Dimensions are checked here before anything is decoded, with a lower bound and a better sentence than Pillow's.
+Image.MAX_IMAGE_PIXELS = None
+
+
+def run(source: str, target: str, rules: dict[str, Any], name: str) -> dict[str, Any]:
+    """`name` is how the file is called in sentences."""
+    path = Path(source)
+    size = path.stat().st_size
+    if size > rules["max_bytes"]:
+        raise Refused(
+            f"{name} has {_bytes(size)}; at most {_bytes(rules['max_bytes'])} are allowed. "
+            "Save it smaller or as a JPEG, and attach that."
+        )
+    with path.open("rb") as file:
+        kind = _kind(file.read(kinds.HEAD), name)
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            was, picture = _make(image, kind, rules, name)
+    except _BROKEN as error:
+        raise Refused(
+            f"{name} is a {kind} picture that is damaged or cut short ({_reason(error)}). "
+            "Open it, save it again and attach that."
+        ) from error
+    written = _save(picture, Path(target), rules["max_bytes"], name)
+    return {"width": picture.width, "height": picture.height, "bytes": written, "was": was}
+
+
+def _kind(head: bytes, name: str) -> str:
+    kind = kinds.picture(head)
+    if kind is None:
+        raise Refused(
+            f"{name} is {kinds.describe(head)}; only PNG, JPEG and WEBP pictures are allowed. "
+            "Save it as one of these and attach that."
+        )
+    if kind == "WEBP":
+        # Pillow's WebP decoder reserves the whole canvas when it opens a file, so this one is asked before.
+        _check_pixels(_webp_size(head), name)
+    return kind
+
+
+def _make(image: Image.Image, kind: str, rules: dict[str, Any], name: str) -> tuple[str, Image.Image]:
+    _check_pixels(image.size, name)
+    # A JPEG may carry a second picture (depth, HDR gain); its first one is the photo.
+    if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
+        raise Refused(f"{name} is animated; a still picture is needed. Save one frame of it and attach that.")
+    if kind == "PNG":
+        # Its EXIF may stand behind the pixels; were they loaded below, their damage would be taken for EXIF's.
+        image.load()
+    turn = _turn(image)
+    width, height = _turned(image.size, turn)
+    _check_shape(width, height, rules, name)
+    size = _scaled(width, height, rules)
+    picture = _rgb(image, _turned(size, turn))
+    return f"{kind}, {width}×{height}", picture if turn is None else picture.transpose(turn)
+
+
+def _check_pixels(size: tuple[int, int], name: str) -> None:
+    width, height = size
+    if width * height > MAX_PIXELS:
+        raise Refused(
+            f"{name} has {width:,} × {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million pixels are "
+            "allowed. Scale it down and attach that."
+        )
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """The canvas in the header of the three kinds of WebP file (RFC 9649, sections 2.5 to 2.7)."""
+    if head[12:16] == b"VP8X":
+        return int.from_bytes(head[24:27], "little") + 1, int.from_bytes(head[27:30], "little") + 1
+    if head[12:16] == b"VP8L":
+        bits = int.from_bytes(head[21:25], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    return int.from_bytes(head[26:28], "little") & 0x3FFF, int.from_bytes(head[28:30], "little") & 0x3FFF
+
+
+def _check_shape(width: int, height: int, rules: dict[str, Any], name: str) -> None:
+    found = f"{name} has {width:,} × {height:,} pixels"
+    if min(width, height) < rules["min_side"]:
+        raise Refused(f"{found}; each side needs at least {rules['min_side']}. Choose a larger picture.")
+    ratio = width / height
+    if not rules["min_ratio"] <= ratio <= rules["max_ratio"]:
+        raise Refused(
+            f"{found}, a ratio of {ratio:.2f}; from {rules['min_ratio']:g} to {rules['max_ratio']:g} "
+            "(width divided by height) is allowed. Crop it and attach that."
+        )
+
+
+def _turn(image: Image.Image) -> Transpose | None:
+    # Broken EXIF is dropped like all other EXIF: the picture is then taken as it lies.
+    with contextlib.suppress(*_BROKEN):
+        return _UPRIGHT.get(image.getexif().get(_ORIENTATION, 1))
+    return None
+
+
+def _turned(size: tuple[int, int], turn: Transpose | None) -> tuple[int, int]:
+    lying = turn in (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
+    return (size[1], size[0]) if lying else size
+
+
+def _scaled(width: int, height: int, rules: dict[str, Any]) -> tuple[int, int]:
+    """The size to save: at most `LONG_SIDE`, as long as that keeps the rules."""
+    long, short = max(width, height), min(width, height)
+    factor = max(LONG_SIDE / long, rules["min_side"] / short)
+    if factor >= 1:
+        return width, height
+    exact = short * factor
+    for side in (round(exact), int(exact) + 1, int(exact)):
+        new = (round(long * factor), side) if width >= height else (side, round(long * factor))
+        if side >= rules["min_side"] and rules["min_ratio"] <= new[0] / new[1] <= rules["max_ratio"]:
+            return new
+    return width, height
+
+
+def _rgb(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """Decode, scale early (memory), then convert to sRGB on white."""
+    profile = image.info.get("icc_profile")
+    image.draft(None, size)  # JPEG decodes to the next half, quarter or eighth at once
+    picture = _plain(image)
+    if picture.size != size:
+        picture = picture.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+    alpha = None
+    if picture.mode in ("RGBA", "LA"):
+        alpha = picture.getchannel("A")
+        picture = picture.convert(picture.mode.removesuffix("A"))
+    picture = _srgb(picture, profile)
+    if alpha:
+        white = Image.new("RGB", size, "white")
+        white.paste(picture, mask=alpha)
+        return white
+    return picture
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """One of L, LA, RGB, RGBA, CMYK: 8 bits, no palette, transparency as a channel."""
+    image.load()
+    if image.mode.startswith("I"):
+        # 16 bits: Pillow versions differ in whether `convert` scales or clips, so it is scaled here.
+        return image.convert("I").point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    if "transparency" in image.info:
+        return image.convert("RGBA")
+    if image.mode in ("L", "LA", "RGB", "RGBA", "CMYK"):
+        return image
+    if image.mode == "1":
+        return image.convert("L")
+    return image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
+
+
+def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    # A profile that is broken or of another colour space is ignored, as viewers do.
+    with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        if profile:
+            found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if picture.mode in _SPACES.get(found.profile.xcolor_space, ()):
+                converted = ImageCms.profileToProfile(
+                    picture, found, ImageCms.createProfile("sRGB"), outputMode="RGB"
+                )
+                if converted:
+                    return converted
+    return picture.convert("RGB")
+
+
+def _save(picture: Image.Image, target: Path, max_bytes: int, name: str) -> int:
+    # A fresh picture: Pillow would write `info` (comment, profile) of the old one.
+    clean = Image.new("RGB", picture.size)
+    clean.paste(picture)
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        clean.save(buffer, "JPEG", quality=quality, subsampling="4:4:4", optimize=False)
+        if buffer.tell() <= max_bytes:
+            with target.open("wb") as file:
+                file.write(buffer.getbuffer())
+                os.fsync(file.fileno())
+            return buffer.tell()
+    raise Refused(
+        f"{name} has too much detail to fit into {_bytes(max_bytes)} as a JPEG. Scale it down and attach that."
+    )
+
+
+def _bytes(number: int) -> str:
+    return f"{number:,} bytes ({number / 1_000_000:.1f} MB)"
+
+
+def _reason(error: Exception) -> str:
+    return str(error).split("\n")[0][:100] or type(error).__name__

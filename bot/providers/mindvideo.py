@@ -1,0 +1,237 @@
+"""MindVideo: one paid, keyed POST, then reads."""
+
+import base64
+import json
+import logging
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+from pydantic import Field, RootModel, StringConstraints
+
+from bot.domain.errors import JobNotFound, JobRejected, ProviderBusy, ProviderError
+from bot.domain.money import micros_of
+from bot.domain.ports import Job, ProviderEvent, Report
+from bot.domain.task import Frame, TaskState
+from bot.providers.answers import Answer, Dollars, JobId, Lenient, clean, segment, speaks_of_content
+from bot.providers.downloads import Downloads
+from bot.providers.wire import Timing, Wire, bearer
+
+log = logging.getLogger(__name__)
+
+BASE = "https://api.mindvideo.ai"
+LARGEST_FRAME = 3_000_000
+LARGEST_CLIP = 500_000_000
+#: Seconds one download may take.
+DOWNLOAD_SECONDS = 300.0
+_TASKS = "/api/v1/tasks"
+_EVENTS = 20
+_KEY_HELP = "Make a new key in the MindVideo dashboard and put it in MINDVIDEO_API_KEY."
+
+#: Our model to theirs, with what its schema takes: durations in seconds, resolutions, a last frame.
+_MODELS: dict[str, tuple[str, set[int], set[str], bool]] = {
+    "hailuo-02": ("minimax-hailuo-02", {5, 10}, {"512p", "768p", "1080p"}, True),
+    "hailuo-2.3": ("minimax-hailuo-2-3", {6, 10}, {"768p", "1080p"}, False),
+}
+
+#: Status words to our states. A word we do not know is no end: the task is asked about again.
+_STATES = {
+    "queued": TaskState.QUEUED,
+    "processing": TaskState.PROCESSING,
+    "succeeded": TaskState.SUCCEEDED,
+    "failed": TaskState.FAILED,
+    "cancelled": TaskState.CANCELLED,
+}
+
+
+class _Problem(Answer):
+    code: Lenient[str] = None
+    message: Lenient[str] = None
+
+
+class _Video(Answer):
+    url: Annotated[str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)]
+
+
+class _Output(Answer):
+    videos: Annotated[list[_Video], Field(min_length=1)]
+
+
+class _Task(Answer):
+    task_id: JobId
+    status: Annotated[str, StringConstraints(max_length=40)]
+    output: Lenient[_Output] = None
+    cost_estimate: Lenient[Dollars] = None
+    cost_actual: Lenient[Dollars] = None
+    error: Lenient[str | _Problem] = None
+    message: Lenient[str] = None
+
+    @property
+    def state(self) -> TaskState:
+        return _STATES.get(self.status.strip().lower(), TaskState.PROCESSING)
+
+    @property
+    def clip_url(self) -> str | None:
+        return self.output.videos[0].url if self.output else None
+
+    @property
+    def reason(self) -> str | None:
+        """The first of the places a reason may stand in; none of them is documented."""
+        error = self.error
+        if isinstance(error, _Problem):
+            error = ": ".join(part for part in (error.code, error.message) if part)
+        return clean(error or self.message or "", 300) or None
+
+
+class _Anything(RootModel[Any]):
+    pass
+
+
+class MindVideo:
+    name = "mindvideo"
+    idempotent = True
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        downloads: Downloads,
+        *,
+        key: str,
+        base: str = BASE,
+        timing: Timing | None = None,
+    ) -> None:
+        self._wire = Wire(
+            client, base, label="MindVideo", auth=bearer(key), key_help=_KEY_HELP, timing=timing
+        )
+        self._downloads = downloads
+
+    def request(self, job: Job) -> bytes:
+        """Every field written out, because the defaults differ by model; `JobRejected` for what it cannot make."""
+        model, durations, resolutions, takes_last = _MODELS.get(job.format.model, ("", set(), set(), False))
+        if job.format.duration not in durations or job.format.resolution not in resolutions:
+            raise JobRejected(f"MindVideo does not make {job.format.id}.")
+        if job.last_frame and not takes_last:
+            raise JobRejected(f"MindVideo takes no last frame for {job.format.model}.")
+        wish: dict[str, Any] = {
+            "prompt": job.prompt,
+            "duration": job.format.duration,
+            "resolution": job.format.resolution,
+            "prompt_optimizer": job.enhance,
+            "fast_pretreatment": False,
+            "watermark": False,
+        }
+        if job.first_frame:
+            wish["first_frame_image"] = _picture(job.first_frame)
+        if job.last_frame:
+            wish["last_frame_image"] = _picture(job.last_frame)
+        body = {"model": model, "input": wish}
+        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace")
+
+    async def submit(self, body: bytes, *, key: str) -> Report:
+        task = await self._wire.call(
+            "POST",
+            _TASKS,
+            model=_Task,
+            body=body,
+            headers={"Idempotency-Key": key},
+            spends=True,
+            repeatable=True,
+        )
+        # A replay may show an end already. One without its clip is not an error here: the job is accepted.
+        if task.state is TaskState.SUCCEEDED and not task.clip_url:
+            return Report(job_id=task.task_id, state=TaskState.PROCESSING)
+        return await self._report(task)
+
+    async def status(self, job_id: str) -> Report:
+        task = await self._wire.call("GET", f"{_TASKS}/{segment(job_id)}", model=_Task)
+        if task.task_id != job_id:
+            raise ProviderBusy("MindVideo answered about another job.")
+        if task.state is TaskState.SUCCEEDED and not task.clip_url:
+            raise ProviderBusy("MindVideo says the job succeeded, but names no clip.")
+        return await self._report(task)
+
+    async def _report(self, task: _Task) -> Report:
+        reason = None
+        if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
+            reason = task.reason or await self._last_words(task.task_id)
+        return Report(
+            job_id=task.task_id,
+            state=task.state,
+            clip_url=task.clip_url if task.state is TaskState.SUCCEEDED else None,
+            cost_micros=_cost(task),
+            reason=reason,
+            content_refused=task.state is TaskState.FAILED and speaks_of_content(reason or ""),
+        )
+
+    async def _last_words(self, job_id: str) -> str | None:
+        events = await self.events(job_id)
+        return events[-1].text if events else None
+
+    async def events(self, job_id: str) -> list[ProviderEvent]:
+        """At most twenty lines of a shape nobody documents; nothing at all where they cannot be read."""
+        try:
+            history = await self._wire.call("GET", f"{_TASKS}/{segment(job_id)}/events", model=_Anything)
+        except ProviderError as error:
+            log.debug("no events of job %s: %s", job_id, error)
+            return []
+        return _events(history.root)
+
+    async def download(self, url: str, to: Path) -> None:
+        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
+
+    async def check(self) -> str:
+        """Ask for a job that cannot exist: whoever may look for it has a working key."""
+        try:
+            await self._wire.call("GET", f"{_TASKS}/does-not-exist", model=_Anything)
+        except JobNotFound:
+            return "MindVideo accepts the key."
+        raise ProviderBusy("MindVideo knows a job that cannot exist: check the address.")
+
+
+def _picture(frame: Frame) -> str:
+    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
+    if frame.url:
+        return frame.url
+    try:
+        with Path(frame.path).open("rb") as file:
+            picture = file.read(LARGEST_FRAME + 1)
+    except OSError as error:
+        raise JobRejected("The picture is no longer on this machine; send it again.") from error
+    if len(picture) > LARGEST_FRAME:
+        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that MindVideo takes.")
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def _cost(task: _Task) -> int | None:
+    """What was charged, in micros. A clip without a charge is entered at MindVideo's own estimate, if it has one."""
+    cost = task.cost_actual
+    if task.state is TaskState.SUCCEEDED and cost is None:
+        log.warning("MindVideo named no cost of job %s; its estimate is %s", task.task_id, task.cost_estimate)
+        cost = task.cost_estimate
+    return None if cost is None else micros_of(cost)
+
+
+def _events(history: Any) -> list[ProviderEvent]:
+    if isinstance(history, dict):
+        history = history.get("events") or history.get("data")
+    if not isinstance(history, list):
+        return []
+    found = [_event(entry) for entry in history[-_EVENTS:]]
+    return [event for event in found if event.text]
+
+
+def _event(entry: Any) -> ProviderEvent:
+    if isinstance(entry, dict):
+        when = _texts(entry, "at", "time", "created_at", "timestamp")[:1]
+        said = _texts(entry, "status", "type", "event", "message")
+        return ProviderEvent(clean("".join(when), 40), clean(": ".join(said), 120))
+    return ProviderEvent("", clean(entry, 120) if isinstance(entry, str) else "")
+
+
+def _texts(entry: dict[Any, Any], *names: str) -> list[str]:
+    values = (entry.get(name) for name in names)
+    found = (
+        str(value) for value in values if isinstance(value, str | int | float) and not isinstance(value, bool)
+    )
+    return list(dict.fromkeys(found))
