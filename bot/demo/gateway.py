@@ -85,6 +85,8 @@ class Gateway:
         self.backend.subscribers.append(self._publish)
 
     def _publish(self, event: str, payload: Mapping[str, Any]) -> None:
+        if event == "GUILD_CREATE":  # discord.py takes it for a new server only without this key
+            payload = {key: value for key, value in payload.items() if key != "unavailable"}
         for session in self._sessions.values():
             session.feed(event, payload)
         self.changed()

@@ -92,8 +92,7 @@ async def _form(http: web.Request) -> tuple[Any, list[Upload]]:
         if isinstance(value, web.FileField) and (match := re.fullmatch(r"files\[(\d+)\]", name))
     }
     return body, [
-        Upload(file.filename, file.file.read(), described.get(number))
-        for number, file in sorted(files.items(), key=lambda item: int(item[0]))
+        Upload(file.filename, file.file.read(), described.get(number)) for number, file in files.items()
     ]
 
 

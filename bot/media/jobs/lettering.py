@@ -86,8 +86,19 @@ def _fit(text: str, size: tuple[int, int]) -> tuple[ImageFont.FreeTypeFont, list
         lines = _wrap(text, font, size[0] * _WIDEST)
         room = int(size[1] * _TALLEST / (font.size * _LEADING))
         if len(lines) <= room:
-            return font, lines
+            return font, _balanced(text, font, size[0] * _WIDEST)
     return font, [*lines[: room - 1], lines[room - 1][:-1] + "…"]
+
+
+def _balanced(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:
+    """No more lines than needed, and no last line of one short word."""
+    lines = _wrap(text, font, width)
+    for percent in range(98, 48, -2):
+        narrower = _wrap(text, font, width * percent / 100)
+        if len(narrower) > len(lines):
+            break
+        lines = narrower
+    return lines
 
 
 def _wrap(text: str, font: ImageFont.FreeTypeFont, width: float) -> list[str]:

@@ -30,8 +30,6 @@ _UPRIGHT = {
 }
 _ORIENTATION = 0x0112
 _QUALITIES = (92, 85, 75, 60)
-#: Colour space of an ICC profile → the modes it describes.
-_SPACES = {"RGB ": ("RGB",), "GRAY": ("L",), "CMYK": ("CMYK",)}
 
 # Dimensions are checked here before anything is decoded, with a lower bound and a better sentence than Pillow's.
 Image.MAX_IMAGE_PIXELS = None
@@ -115,7 +113,7 @@ def _check_shape(width: int, height: int, rules: dict[str, Any], name: str) -> N
     ratio = width / height
     if not rules["min_ratio"] <= ratio <= rules["max_ratio"]:
         raise Refused(
-            f"{found}, a ratio of {ratio:.2f}; from {rules['min_ratio']:g} to {rules['max_ratio']:g} "
+            f"{found}, a ratio of {ratio:.2f}; from {rules['min_ratio']:.3g} to {rules['max_ratio']:.3g} "
             "(width divided by height) is allowed. Crop it and attach that."
         )
 
@@ -185,12 +183,10 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     with contextlib.suppress(ImageCms.PyCMSError, OSError, ValueError, TypeError):
         if profile:
             found = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            if picture.mode in _SPACES.get(found.profile.xcolor_space, ()):
-                converted = ImageCms.profileToProfile(
-                    picture, found, ImageCms.createProfile("sRGB"), outputMode="RGB"
-                )
-                if converted:
-                    return converted
+            srgb = ImageCms.createProfile("sRGB")
+            converted = ImageCms.profileToProfile(picture, found, srgb, outputMode="RGB")
+            if converted:
+                return converted
     return picture.convert("RGB")
 
 

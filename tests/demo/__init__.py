@@ -1,0 +1,1 @@
+"""Tests of the local Discord that `conch demo` and the process tests run on."""
