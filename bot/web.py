@@ -1,0 +1,74 @@
+"""The HTTP listener: health, and webhooks as a hint to read a status at once. Nothing a caller says is believed."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import web
+
+from bot import health
+from bot.services.hooks import Hooks
+
+#: Bytes, and seconds for them to come.
+_LARGEST_BODY = 64 * 1024
+_BODY_SECONDS = 5
+_CHALLENGE_LENGTH = 1000
+
+
+@asynccontextmanager
+async def listening(
+    port: int, folder: Path, hooks: Hooks | None, hint: Callable[[str], Awaitable[None]]
+) -> AsyncIterator[int]:
+    """Serve until left; yields the port, which differs from `port` only where that is 0."""
+    application = web.Application(client_max_size=_LARGEST_BODY)
+    application.router.add_get("/health", _healthy(folder))
+    if hooks:
+        application.router.add_post("/hooks/{task}/{signature}", _called(hooks, hint))
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, None, port).start()
+        yield runner.addresses[0][1]
+    finally:
+        await runner.cleanup()
+
+
+def _healthy(folder: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(_: web.Request) -> web.Response:
+        problem = await asyncio.to_thread(health.problem, folder)
+        return web.Response(status=503 if problem else 200, text=problem or "well")
+
+    return handle
+
+
+def _called(
+    hooks: Hooks, hint: Callable[[str], Awaitable[None]]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def handle(request: web.Request) -> web.Response:
+        task_id = hooks.task_of(request.path)
+        if task_id is None:
+            raise web.HTTPNotFound
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await request.read()
+        except TimeoutError:
+            raise web.HTTPRequestTimeout from None
+        challenge = _challenge(body)
+        if challenge is not None:
+            return web.json_response({"challenge": challenge})
+        await hint(task_id)
+        return web.Response(status=204)
+
+    return handle
+
+
+def _challenge(body: bytes) -> str | None:
+    """MiniMax asks for its words back before it calls an address: those are all we ever read."""
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    words = said.get("challenge") if isinstance(said, dict) else None
+    return words if isinstance(words, str) and len(words) <= _CHALLENGE_LENGTH else None
