@@ -13,6 +13,8 @@ _REMEMBERED = 50
 #: The share of clips that may be ready before the first read.
 _EARLY = 0.05
 _LATE = 0.95
+#: The pause around the expected end, as a share of the usual one.
+_CLOSE = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,17 @@ class Forecast:
     def until_read(self, kind: Kind, elapsed: int, usual_pause: float) -> float:
         """Seconds until a status read is worth its call: none before the first clips of this kind were ready.
 
-        Around the expected end it is `usual_pause`, and after it the caller's growing one.
+        Around the expected end it is shorter than `usual_pause`, because that is where the saved reads do some good.
         """
         known = self._durations.get(kind, ())
         if len(known) < _ENOUGH:
             return usual_pause
         ordered = sorted(known)
         first, last = _quantile(ordered, _EARLY), _quantile(ordered, _LATE)
+        close = usual_pause * _CLOSE
         if elapsed < first:
-            return max((first - elapsed) / 1000, usual_pause)
-        return usual_pause if elapsed <= last else usual_pause * 2
+            return max((first - elapsed) / 1000, close)
+        return close if elapsed <= last else usual_pause
 
     def remaining(self, kind: Kind, elapsed: int) -> int | None:
         """Milliseconds a clip of this age still takes, in the middle of those that took longer; None if unknown."""

@@ -1,0 +1,369 @@
+"""MiniMax itself: one paid POST that must not be sent twice and cannot be looked up, then reads and a file hop."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import pydantic_core
+from pydantic import BeforeValidator, StringConstraints, ValidationError
+
+from bot.domain.errors import (
+    ContentRefused,
+    JobNotFound,
+    JobRejected,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderClosed,
+    ProviderError,
+)
+from bot.domain.ports import Clock, Job, ProviderEvent, Report
+from bot.domain.published import Published
+from bot.domain.task import Frame, TaskState
+from bot.providers.answers import Answer, JobId, Lenient, clean, segment, speaks_of_content, words_of
+from bot.providers.downloads import Downloads
+from bot.providers.wire import Timing, Wire, bearer
+
+#: Each region has its own accounts and keys.
+INTERNATIONAL = "https://api.minimax.io"
+MAINLAND = "https://api.minimaxi.com"
+BASE = INTERNATIONAL
+LARGEST_FRAME = 3_000_000
+LARGEST_CLIP = 500_000_000
+#: Seconds one download may take.
+DOWNLOAD_SECONDS = 300.0
+#: Milliseconds a clip's link works. Older pages say nine hours.
+LINK_LIFE = 3_600_000
+_SUBMIT = "/v1/video_generation"
+_QUERY = "/v1/query/video_generation"
+_RETRIEVE = "/v1/files/retrieve"
+
+_LARGE = frozenset({(6, "768p"), (10, "768p"), (6, "1080p")})
+_SMALL = frozenset({(6, "512p"), (10, "512p")})
+#: Our model to theirs, with its formats without a frame, with a first, and with both.
+_MODELS = {
+    "hailuo-02": ("MiniMax-Hailuo-02", (_LARGE, _LARGE | _SMALL, _LARGE)),
+    "hailuo-2.3": ("MiniMax-Hailuo-2.3", (_LARGE, _LARGE, frozenset())),
+    "hailuo-2.3-fast": ("MiniMax-Hailuo-2.3-Fast", (frozenset(), _LARGE, frozenset())),
+}
+
+#: Status words to our states, the callback's too. A word we do not know is no end: the task is asked about again.
+_STATES = {
+    "preparing": TaskState.QUEUED,
+    "queueing": TaskState.QUEUED,
+    "processing": TaskState.PROCESSING,
+    "success": TaskState.SUCCEEDED,
+    "fail": TaskState.FAILED,
+    "failed": TaskState.FAILED,
+}
+
+
+def _state(word: str) -> TaskState:
+    return _STATES.get(word.strip().lower(), TaskState.PROCESSING)
+
+
+_KEY_HELP = (
+    f"Put a working key in MINIMAX_API_KEY. It may belong to the other region: international keys work at "
+    f"{INTERNATIONAL}, mainland keys at {MAINLAND}, whichever MINIMAX_API_URL names."
+)
+#: `base_resp.status_code`s that only the operator can mend, and how.
+_FIXES = {
+    1004: _KEY_HELP,
+    2049: _KEY_HELP,
+    1008: "Top up the balance at MiniMax.",
+    2056: "The plan's five hours are used up: wait for the next, or take a larger plan.",
+}
+#: Codes of what was certainly not accepted, and seconds until it may be [assumed: the rates are per minute].
+_RATES = {1002: 15.0, 1039: 15.0, 1041: 15.0, 2045: 60.0}
+_SENSITIVE = {1026, 1027}
+_ILLEGAL, _PARAMETER = 1042, 2013
+#: After these a job may exist or not; on a read they only mean "later".
+_UNCLEAR = {1000, 1001, 1013, 1024, 1033}
+
+
+def _as_text(value: Any) -> Any:
+    """An id as text: MiniMax sends the same one as a string here and as an int64 there."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+_Id = Annotated[JobId, BeforeValidator(_as_text)]
+#: Empty as long as there is no file.
+_FileId = Annotated[str, BeforeValidator(_as_text), StringConstraints(pattern=r"^[!-~]{0,200}$")]
+
+
+class _BaseResp(Answer):
+    status_code: Lenient[int] = None
+    status_msg: Lenient[str] = None
+
+
+class _Reply(Answer):
+    """What every answer has. HTTP is generally 200; success is told here, or not at all."""
+
+    base_resp: Lenient[_BaseResp] = None
+    task_id: Any = None
+    status: Any = None
+
+    @property
+    def code(self) -> int | None:
+        return self.base_resp.status_code if self.base_resp else None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a job is said to have failed, so that the code tells why."""
+        return isinstance(self.status, str) and _state(self.status) is TaskState.FAILED
+
+    @property
+    def said(self) -> str:
+        words = self.base_resp.status_msg if self.base_resp else None
+        return clean(f"{self.code}: {words or 'no more is said'}", 300)
+
+
+class _Accepted(_Reply):
+    task_id: Lenient[_Id] = None
+
+
+class _Task(_Reply):
+    task_id: _Id
+    status: Annotated[str, StringConstraints(max_length=40)]
+    file_id: Lenient[_FileId] = None
+    reason: Any = None
+    error: Any = None
+    message: Any = None
+
+    @property
+    def state(self) -> TaskState:
+        return _state(self.status)
+
+    @property
+    def why(self) -> str | None:
+        """What it says of its failure, wherever that stands: no place is documented."""
+        told = self.base_resp.status_msg if self.base_resp else None
+        told = None if (told or "").strip().lower() == "success" else told
+        said = words_of(pydantic_core.to_json([told, self.reason, self.error, self.message]))
+        return clean(said, 300) or None
+
+
+class _File(Answer):
+    download_url: Annotated[
+        str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)
+    ]
+    file_id: Lenient[_FileId] = None
+
+
+class _Retrieved(_Reply):
+    file: _File
+
+
+class _Sensitive(ContentRefused):
+    """A content refusal by its code, not by a proxy's words."""
+
+
+class _Parameter(JobRejected):
+    """A parameter was wrong; on a read that can only be the id."""
+
+
+class MiniMax:
+    """`base` is the region's address, see `INTERNATIONAL` and `MAINLAND`."""
+
+    name = "minimax"
+    idempotent = False
+    recovers = False
+
+    def __init__(
+        self,
+        client: httpx.AsyncClient,
+        downloads: Downloads,
+        *,
+        key: str,
+        clock: Clock,
+        base: str = BASE,
+        timing: Timing | None = None,
+    ) -> None:
+        self._wire = Wire(
+            client,
+            base,
+            label="MiniMax",
+            auth=bearer(key),
+            key_help=_KEY_HELP,
+            classify=_classify,
+            timing=timing,
+        )
+        self._downloads = downloads
+        self._clock = clock
+
+    def request(self, job: Job) -> bytes:
+        """Every field written out, because defaults may change; `JobRejected` for what MiniMax does not make."""
+        wish: dict[str, Any] = {
+            "model": _model(job),
+            "prompt": job.prompt,
+            "duration": job.format.duration,
+            "resolution": job.format.resolution.upper(),
+            "prompt_optimizer": job.enhance,
+        }
+        if not job.last_frame:
+            wish["fast_pretreatment"] = False
+        if job.first_frame:
+            wish["first_frame_image"] = _picture(job.first_frame)
+        if job.last_frame:
+            wish["last_frame_image"] = _picture(job.last_frame)
+        if callback := getattr(job, "callback", None):
+            wish["callback_url"] = callback
+        text = json.dumps(wish, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return text.encode("utf-8", "replace")
+
+    async def submit(self, body: bytes, *, key: str) -> Report:  # noqa: ARG002  # the protocol's signature
+        """The paid call. MiniMax knows no idempotency key, so `key` is not sent."""
+        answer = await self._wire.call(
+            "POST", _SUBMIT, model=_Accepted, body=body, spends=True, repeatable=False
+        )
+        if answer.code != 0 or not answer.task_id:
+            raise OutcomeUnknown(
+                f"MiniMax did not say clearly that it took a paid request (job {answer.task_id}, code {answer.code})."
+            )
+        return Report(job_id=answer.task_id, state=TaskState.QUEUED)
+
+    async def status(self, job_id: str) -> Report:
+        segment(job_id)
+        try:
+            task = await self._wire.call("GET", _QUERY, model=_Task, query={"task_id": job_id})
+        except _Sensitive as error:
+            return Report(job_id, TaskState.FAILED, reason=str(error), content_refused=True)
+        except _Parameter as error:
+            # What MiniMax says of an id it does not know is not documented [assumed].
+            raise JobNotFound(f"MiniMax does not know this job: {error}") from error
+        if task.task_id != job_id:
+            raise ProviderBusy("MiniMax answered about another job.")
+        if task.state is TaskState.SUCCEEDED:
+            return await self._finished(job_id, task.file_id or "")
+        return _report(task)
+
+    async def _finished(self, job_id: str, file_id: str) -> Report:
+        """A clip is there once it has a link; a link that cannot be had yet is no failure of the job."""
+        if not file_id:
+            raise ProviderBusy("MiniMax says the job succeeded, but names no file.")
+        # The link's life is counted from before the question, so that it is never thought to be longer.
+        asked_at = self._clock()
+        file = await self._retrieved(file_id)
+        if file.file_id and file.file_id != file_id:
+            raise ProviderBusy("MiniMax answered about another file.")
+        return Report(
+            job_id=job_id,
+            state=TaskState.SUCCEEDED,
+            clip_url=file.download_url,
+            clip_expires_at=asked_at + LINK_LIFE,
+        )
+
+    async def _retrieved(self, file_id: str) -> _File:
+        try:
+            answer = await self._wire.call("GET", _RETRIEVE, model=_Retrieved, query={"file_id": file_id})
+        except (ProviderBusy, ProviderClosed):
+            raise
+        except ProviderError as error:
+            raise ProviderBusy(f"The clip is made, but its link cannot be had yet: {error}") from error
+        return answer.file
+
+    async def recover(
+        self,
+        body: bytes,  # noqa: ARG002  # the protocol's signature
+        *,
+        key: str,  # noqa: ARG002  # the protocol's signature
+        since: int,  # noqa: ARG002  # the protocol's signature
+        known: frozenset[str] = frozenset(),  # noqa: ARG002  # the protocol's signature
+    ) -> Report:
+        raise OutcomeUnknown("MiniMax has no way to ask.")
+
+    async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
+        """None: MiniMax keeps no history of a job."""
+        return []
+
+    async def download(self, url: str, to: Path) -> None:
+        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
+
+    async def check(self) -> str:
+        """Ask for a job that cannot exist: whoever may look for it has a working key."""
+        try:
+            answer = await self._wire.call("GET", _QUERY, model=_Reply, query={"task_id": "0"})
+        except _Parameter:
+            return "MiniMax accepts the key."
+        except JobNotFound as error:
+            raise ProviderBusy(f"MiniMax does not know this call; check MINIMAX_API_URL: {error}") from error
+        if answer.code is None:
+            raise ProviderBusy("This is no answer of MiniMax: check MINIMAX_API_URL.")
+        return "MiniMax accepts the key."
+
+    async def published(self) -> Published:
+        """Nothing: no documented call of MiniMax tells any of it."""
+        return Published(notes=("MiniMax tells neither balance nor prices to a program.",))
+
+
+def _model(job: Job) -> str:
+    if job.last_frame and not job.first_frame:
+        raise JobRejected("MiniMax is given a last frame only beside a first one.")
+    model, formats = _MODELS.get(job.format.model, ("", ()))
+    wished = (job.format.duration, job.format.resolution)
+    if not any(wished in some for some in formats):
+        raise JobRejected(f"MiniMax does not make {job.format.id}.")
+    if wished not in formats[bool(job.first_frame) + bool(job.last_frame)]:
+        raise JobRejected(f"MiniMax does not make {job.format.id} from these frames.")
+    return model
+
+
+def _picture(frame: Frame) -> str:
+    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
+    if frame.url:
+        return frame.url
+    try:
+        with Path(frame.path).open("rb") as file:
+            picture = file.read(LARGEST_FRAME + 1)
+    except OSError as error:
+        raise JobRejected("The picture is no longer on this machine; send it again.") from error
+    if len(picture) > LARGEST_FRAME:
+        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that MiniMax takes.")
+    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
+
+
+def _classify(status: int, body: bytes) -> ProviderError | None:
+    """By `base_resp.status_code`, whatever the HTTP code; None where that tells of no error."""
+    try:
+        reply = _Reply.model_validate_json(body)
+    except ValidationError:
+        return None
+    code, said = reply.code, reply.said
+    if not code:
+        return None
+    if fix := _FIXES.get(code):
+        return ProviderClosed(f"MiniMax does nothing for this account ({said}). {fix}")
+    if httpx.codes.is_success(status) and reply.failed and code not in _RATES:
+        return None
+    if (reply.task_id and reply.status is None) or (reply.status and not reply.failed and code in _SENSITIVE):
+        # On a submit that names a job, sending it again may cost again.
+        job_id = clean(str(reply.task_id), 80)
+        return OutcomeUnknown(f"MiniMax contradicts itself about the job {job_id!r} ({said}).")
+    return _by_code(code, said) or _unheard_of(status, said)
+
+
+def _by_code(code: int, said: str) -> ProviderError | None:
+    if code in _RATES:
+        return ProviderBusy(f"MiniMax asks us to wait ({said}).", retry_after=_RATES[code])
+    if code in _UNCLEAR:
+        return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
+    if code in _SENSITIVE:
+        return _Sensitive(f"MiniMax refused the request ({said}).")
+    if code == _PARAMETER:
+        return _Parameter(f"MiniMax refused the request ({said}).")
+    return JobRejected(f"MiniMax refused the request ({said}).") if code == _ILLEGAL else None
+
+
+def _unheard_of(status: int, said: str) -> ProviderError | None:
+    """A code nobody documents; where the HTTP code tells of an error, that one counts."""
+    if httpx.codes.is_success(status):
+        return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
+    return None
+
+
+def _report(task: _Task) -> Report:
+    if task.state is not TaskState.FAILED:
+        return Report(job_id=task.task_id, state=task.state)
+    refused = task.code in _SENSITIVE or speaks_of_content(task.why or "")
+    return Report(job_id=task.task_id, state=task.state, reason=task.why, content_refused=refused)
