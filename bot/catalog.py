@@ -10,18 +10,21 @@ from pydantic import ValidationError
 from bot.domain.catalog import Catalog, OfferError
 from bot.domain.errors import SetupError
 
+#: One offer opens: in the list, or as a table of its own.
+_OFFER = re.compile(r"(?:^|[\[,])\s*\{|^\s*\[\[\s*offers\s*\]\]")
+
 
 def load(path: Path | None = None) -> Catalog:
     """The built-in catalog, or the operator's file. `SetupError` names the line and the reason."""
     name = str(path) if path else "the built-in catalog"
     try:
-        source = (
-            path.read_text("utf-8")
-            if path
-            else resources.files("bot").joinpath("catalog.toml").read_text("utf-8")
-        )
-    except (OSError, UnicodeDecodeError) as error:
+        raw = (path or resources.files("bot").joinpath("catalog.toml")).read_bytes()
+        source = raw.decode("utf-8-sig")
+    except OSError as error:
         raise SetupError(f"CATALOG_FILE: {name} cannot be read: {error}") from error
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise SetupError(f"CATALOG_FILE: {name}, line {line}: not UTF-8; save it as UTF-8") from error
     try:
         return Catalog.model_validate(tomllib.loads(source))
     except tomllib.TOMLDecodeError as error:
@@ -45,19 +48,19 @@ def _sentences(name: str, source: str, error: ValidationError) -> list[str]:
 def _line(source: str, place: tuple[int | str, ...]) -> int:
     """The line of `("offers", 3, "price")` or `("providers", "gmi", "label")`, from 1.
 
-    TOML keeps an inline table on one line, and the offers are one table a line: the n-th that begins with `{`.
+    TOML keeps an inline table on one line, so the n-th offer stands where the n-th table without a key opens.
     """
-    lines = source.splitlines()
+    lines = source.split("\n")
     if len(place) > 1 and place[0] == "offers":
-        offers = [number for number, line in enumerate(lines, 1) if line.lstrip().startswith("{")]
-        return offers[int(place[1])] if int(place[1]) < len(offers) else len(lines)
+        offers = [number for number, line in enumerate(lines, 1) for _ in _OFFER.findall(_bare(line))]
+        return offers[int(place[1])]
     best, depth = 1, 0
     header: list[str] = []
     for number, line in enumerate(lines, 1):
         if table := re.match(r"\s*\[+([^\]]+)\]+", line):
             header = _keys(table[1])
             path = header
-        elif key := re.match(r"\s*([\w.\"-]+)\s*=", line):
+        elif key := re.match(r'\s*((?:[\w.-]|"[^"]*")+)\s*=', line):
             path = header + _keys(key[1])
         else:
             continue
@@ -67,6 +70,11 @@ def _line(source: str, place: tuple[int | str, ...]) -> int:
         if common > depth:
             best, depth = number, common
     return best
+
+
+def _bare(line: str) -> str:
+    """A line without its strings and its comment."""
+    return re.sub(r'"(\\.|[^"\\])*"|\'[^\']*\'|#.*', "", line)
 
 
 def _keys(text: str) -> list[str]:

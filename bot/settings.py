@@ -1,8 +1,10 @@
 """Settings come from the environment or `.env`; every problem is told at once, with the name and the fix."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -81,7 +83,7 @@ class _Reader:
             self.problems.append(f"{name} and {name}_FILE are both set: keep one of them.")
         if file and not value:
             try:
-                value = Path(file).read_text("utf-8").strip()
+                value = Path(file).read_text("utf-8-sig").strip()
             except (OSError, UnicodeDecodeError) as error:
                 self.problems.append(f"{name}_FILE: {file} cannot be read ({error}).")
                 return None
@@ -142,24 +144,37 @@ def read_settings(env: Mapping[str, str]) -> Settings:
 
 def _url(*schemes: str) -> Callable[[str], str | None]:
     def parse(text: str) -> str:
-        if not text.startswith(tuple(f"{scheme}://" for scheme in schemes)):
-            raise ValueError(f"found {text!r}, need an address that begins with {schemes[-1]}://")
+        if not _is_url(text, schemes):
+            # What stands before an @ may be a password.
+            found = text.rpartition("@")[2]
+            raise ValueError(f"found {found!r}, need an address such as {schemes[-1]}://example.com")
         return text.rstrip("/")
 
     return parse
 
 
+def _is_url(text: str, schemes: Sequence[str]) -> bool:
+    try:
+        address = urlsplit(text)
+        return bool(address.scheme in schemes and address.hostname and address.port != 0) and " " not in text
+    except ValueError:  # no number for a port, half an IPv6 address
+        return False
+
+
 def _sqlite_path(text: str) -> Path:
-    if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
-        return Path(text.removeprefix("sqlite:///"))
-    raise ValueError(
-        f"found {text.rpartition('@')[2]!r}, need sqlite:/// and a path, such as sqlite:///data/conch.db"
-    )
+    path = text.removeprefix("sqlite:///")
+    if path not in {text, "", ":memory:"}:
+        return Path(path)
+    # The rest may hold a password.
+    scheme = text.partition(":")[0]
+    raise ValueError(f"found {scheme}:…, need sqlite:/// and a path, such as sqlite:///data/conch.db")
 
 
 def _providers(text: str, keys: Mapping[str, SecretStr]) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(name.strip().lower() for name in text.split(",") if name.strip()))
     known = (*PAID, SANDBOX)
+    if not names:
+        raise ValueError(f"found {text!r}, known are {', '.join(known)}")
     for name in names:
         if name not in known:
             raise ValueError(f"found {name!r}, known are {', '.join(known)}")
@@ -179,13 +194,9 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
 
 def _number(least: float, most: float) -> Callable[[str], float]:
     def parse(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = float("nan")
-        if not least <= value <= most:
+        if not (re.fullmatch(r"[0-9]+(\.[0-9]+)?", text) and least <= float(text) <= most):
             raise ValueError(f"found {text!r}, need a number from {least:g} to {most:g}")
-        return value
+        return float(text)
 
     return parse
 

@@ -5,11 +5,11 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 import aiosqlite
 from filelock import FileLock, Timeout
@@ -22,7 +22,9 @@ T = TypeVar("T")
 
 #: Transactions in one commit. More add nothing: the flush is by then a small part of the time.
 _BATCH = 100
-_BUSY_MILLISECONDS = 2000
+#: How long a lock of another program is waited for. Who comes while a batch waits, waits for two of these:
+#: together less than the three seconds that Discord gives.
+_BUSY_MILLISECONDS = 1000
 
 
 class Transaction:
@@ -57,7 +59,10 @@ class _Work:
         """Answer the caller, who may have been cancelled meanwhile; the work is done all the same."""
         if self.answer.done():
             return
-        if self.error is not None:
+        if isinstance(self.error, StopIteration):
+            # No future takes it, and the callers behind this one wait for their answers too.
+            self.answer.set_exception(RuntimeError("a transaction raised StopIteration"))
+        elif self.error is not None:
             self.answer.set_exception(self.error)
         else:
             self.answer.set_result(self.result)
@@ -72,9 +77,15 @@ class _Writer(threading.Thread):
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._connection = connect(path, check_same_thread=False)
         self.commits = 0
+        self.closed = False
 
-    def put(self, work: _Work | None) -> None:
+    def put(self, work: _Work) -> None:
         self._waiting.put(work)
+
+    def close(self) -> None:
+        """Take nothing more; what is waiting is still done. `join` waits for that."""
+        self.closed = True
+        self._waiting.put(None)
 
     def run(self) -> None:
         while (first := self._waiting.get()) is not None:
@@ -113,7 +124,7 @@ class _Writer(threading.Thread):
             if not self._connection.in_transaction:
                 raise sqlite3.OperationalError(str(error)) from error
             self._connection.execute("ROLLBACK TO one")
-            work.error = _explained(error) if isinstance(error, sqlite3.OperationalError) else error
+            work.error = _explained(error) if _is_failure(error) else error
         self._connection.execute("RELEASE one")
 
 
@@ -122,12 +133,21 @@ def _settle(batch: Sequence[_Work]) -> None:
         work.settle()
 
 
+def _is_failure(error: Exception) -> TypeGuard[sqlite3.DatabaseError]:
+    """Whether the database itself failed, rather than refused a row: disk, lock or a damaged page."""
+    return isinstance(error, (sqlite3.OperationalError, sqlite3.InternalError)) or (
+        type(error) is sqlite3.DatabaseError
+    )
+
+
 def _explained(error: sqlite3.Error) -> StorageError:
     text = str(error)
     if "locked" in text or "busy" in text:
         advice = "another program holds the database; close it, then try again"
     elif "full" in text:
         advice = "the disk is full; free some room, then try again"
+    elif type(error) is sqlite3.DatabaseError:
+        advice = "the file is damaged; stop the bot and restore the newest backup"
     else:
         advice = "look at the disk and at the log"
     failure = StorageError(f"The database could not do it ({text}): {advice}. Nothing was changed.")
@@ -160,16 +180,20 @@ class Database:
         `work` holds SQL only. What it raises undoes it and reaches the caller; a failing database raises
         `StorageError`, and nothing was changed.
         """
+        self._must_be_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.put(_Work(work, answer))
         return await answer
 
     async def read(self, sql: str, **values: Any) -> list[sqlite3.Row]:
         """All rows, as committed at this moment."""
+        self._must_be_open()
         try:
             return list(await self._reader.execute_fetchall(sql, values))
-        except sqlite3.OperationalError as error:
-            raise _explained(error) from error
+        except sqlite3.DatabaseError as error:
+            if _is_failure(error):
+                raise _explained(error) from error
+            raise
 
     async def read_one(self, sql: str, **values: Any) -> sqlite3.Row | None:
         rows = await self.read(sql, **values)
@@ -180,27 +204,33 @@ class Database:
         """Commits since the start; with many writers waiting far fewer than transactions."""
         return self._writer.commits
 
+    def _must_be_open(self) -> None:
+        if self._writer.closed:
+            raise StorageError("The database is closed, because the bot is stopping. Nothing was changed.")
+
 
 @asynccontextmanager
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """Lock, check, migrate and open the file. `SetupError` says what is wrong and what to do."""
     async with AsyncExitStack() as stack:
         stack.callback(_only_process(path).release)
-        await asyncio.to_thread(_prepare, path)
-        writer = _Writer(path, asyncio.get_running_loop())
-        writer.start()
-        stack.push_async_callback(asyncio.to_thread, writer.join)
-        stack.callback(writer.put, None)
+        writer = await asyncio.to_thread(_prepare, path, asyncio.get_running_loop())
         reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
         reader.row_factory = sqlite3.Row
         await reader.execute("PRAGMA query_only = ON")
+        writer.start()
+        stack.push_async_callback(asyncio.to_thread, writer.join)
+        stack.callback(writer.close)
         yield Database(writer, reader)
 
 
 def _only_process(path: Path) -> FileLock:
+    if path.is_dir():
+        raise SetupError(f"DATABASE_URL: {path} is a folder. Name a file in it, such as {path / 'conch.db'}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{path}.lock")
+        # Beside the file itself: a link to it is the same file.
+        lock = FileLock(f"{path.resolve()}.lock")
         lock.acquire(timeout=0)
     except Timeout:
         raise AlreadyRunning(
@@ -221,30 +251,44 @@ def examine(path: Path) -> bool:
     """
     lock = _only_process(path)
     try:
-        return not path.exists() or _pending(path)
+        with _told(path):
+            return _pending(path)
     finally:
         lock.release()
 
 
-def _prepare(path: Path) -> None:
-    if _pending(path):
-        migrate.upgrade(path)
+def _prepare(path: Path, loop: asyncio.AbstractEventLoop) -> _Writer:
+    with _told(path):
+        if _pending(path):
+            connect(path).close()
+            migrate.upgrade(path)
+        return _Writer(path, loop)
 
 
 def _pending(path: Path) -> bool:
+    """Whether there is something to migrate. Only reads, so a damaged or foreign file stays as it is."""
+    if not path.exists():
+        return True
+    # A journal that a crash has left must be rolled back before anything can be read, and that writes.
+    mode = "rw" if Path(f"{path}-journal").exists() else "ro"
+    address = f"{path.absolute().as_uri()}?mode={mode}"
+    timeout = _BUSY_MILLISECONDS / 1000
+    with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=timeout)) as connection:
+        damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise sqlite3.DatabaseError(damage)
+        return migrate.pending(connection, path)
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Say of a file that cannot be opened what is wrong with it and what to do."""
     try:
-        connection = connect(path)
-        try:
-            damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if damage != "ok":
-                raise sqlite3.DatabaseError(damage)
-            return migrate.pending(connection, path)
-        finally:
-            connection.close()
+        yield
+    except sqlite3.OperationalError as error:
+        raise SetupError(f"DATABASE_URL: {path}: {_explained(error)}") from error
     except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise SetupError(f"DATABASE_URL: {path}: {_explained(error)}") from error
         raise SetupError(
-            f"DATABASE_URL: {path} is damaged ({error}). Nothing was written to it. "
+            f"DATABASE_URL: {path} is damaged ({' '.join(str(error).split())}). Nothing was written to it. "
             "Put it aside and restore the newest backup in its place."
         ) from error

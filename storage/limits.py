@@ -28,6 +28,8 @@ _COUNTED = {
 
 def first_hit(tx: Transaction, task: Task, price_micros: int) -> LimitHit | None:
     """The limit with the least room left that `price_micros` more would pass, or None."""
+    if price_micros == 0:
+        return None  # nothing more is spent, even where a limit has been passed already
     hits = []
     rows = tx.all(
         "SELECT scope, period, subject, micros FROM limits WHERE server_id = :owner", owner=_OPERATOR

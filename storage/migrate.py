@@ -38,9 +38,16 @@ def upgrade(path: Path) -> None:
     # A tenth of a second and twelve megabytes that a start with nothing to do does not spend.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415
 
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     config.attributes["path"] = path
     log.info("migrating %s to schema %s", path, known()[-1])
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except SQLAlchemyError as error:
+        raise SetupError(
+            f"DATABASE_URL: {path} could not be brought to schema {known()[-1]} "
+            f"({getattr(error, 'orig', None) or error}). What was begun was undone; mend that and start again."
+        ) from error

@@ -70,6 +70,7 @@ class TaskStore:
 
     async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
         """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
+        _must_be_a_move(task, TaskState.SUBMITTING)
 
         def work(tx: Transaction) -> bytes:
             changed = tx.run(
@@ -94,6 +95,7 @@ class TaskStore:
 
     async def not_accepted(self, task: Task, at: int, *, due_at: int, note: str) -> None:
         """submitting → held: the provider certainly took nothing, so it may be tried again, or cancelled."""
+        _must_be_a_move(task, TaskState.HELD)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -112,6 +114,8 @@ class TaskStore:
 
     async def accepted(self, task: Task, job_id: str, state: TaskState, at: int, *, due_at: int) -> None:
         """submitting → queued or processing, with the provider's id."""
+        if task.state is not TaskState.SUBMITTING or state not in {TaskState.QUEUED, TaskState.PROCESSING}:
+            raise _no_move(task, state)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -133,6 +137,8 @@ class TaskStore:
 
     async def observed(self, task: Task, state: TaskState, at: int, *, due_at: int) -> None:
         """A status was read: queued → processing, or the same state and only a later look."""
+        if state is not task.state and (task.state, state) != (TaskState.QUEUED, TaskState.PROCESSING):
+            raise _no_move(task, state)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -176,6 +182,7 @@ class TaskStore:
 
     async def park(self, task: Task, at: int, *, due_at: int | None, note: str) -> None:
         """The outcome is unknown: the hold stays, whoever settles it later. None for no more looks."""
+        _must_be_a_move(task, TaskState.PARKED)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -197,6 +204,7 @@ class TaskStore:
         self, task: Task, at: int, *, job_id: str, clip: tuple[str, int | None], cost_micros: int, note: str
     ) -> None:
         """The provider finished: its cost is booked at once. `clip` is the link and when it expires."""
+        _must_be_a_move(task, TaskState.SUCCEEDED)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -220,6 +228,9 @@ class TaskStore:
 
     async def end(self, task: Task, state: TaskState, at: int, *, note: str) -> None:
         """failed or cancelled: the hold is given back in the same transaction."""
+        if state not in {TaskState.FAILED, TaskState.CANCELLED}:
+            raise _no_move(task, state)
+        _must_be_a_move(task, state)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -274,6 +285,7 @@ class TaskStore:
 
     async def delivered(self, task: Task, at: int, *, channel_id: int, message_id: int, note: str) -> None:
         """succeeded → delivered, with the message that carries the clip."""
+        _must_be_a_move(task, TaskState.DELIVERED)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
@@ -379,12 +391,15 @@ class TaskStore:
         )
         return [_task(row) for row in rows]
 
-    async def deliverable(self, at: int, *, limit: int) -> list[Task]:
+    async def deliverable(self, at: int, *, provider: str, limit: int) -> list[Task]:
+        """Finished tasks of a provider whose clip may be posted now, the longest waiting first."""
         rows = await self._database.read(
             """
-            SELECT * FROM tasks WHERE due_at IS NOT NULL AND due_at <= :at AND state = 'succeeded'
+            SELECT * FROM tasks WHERE provider = :provider AND state = 'succeeded'
+              AND due_at IS NOT NULL AND due_at <= :at
             ORDER BY due_at LIMIT :limit
             """,
+            provider=provider,
             at=at,
             limit=limit,
         )
@@ -406,7 +421,8 @@ class TaskStore:
               FROM tasks LEFT JOIN running ON running.member_id = tasks.member_id
               WHERE state = 'held' AND provider = :provider AND due_at IS NOT NULL AND due_at <= :at
             )
-            SELECT * FROM waiting WHERE turn <= :per_member ORDER BY turn, created_at, ordinal LIMIT :limit
+            SELECT * FROM waiting WHERE turn <= :per_member
+            ORDER BY turn, created_at, interaction_id, ordinal LIMIT :limit
             """,  # noqa: S608 - only constants of ours are put in
             provider=provider,
             at=at,
@@ -420,8 +436,7 @@ class TaskStore:
         row = await self._database.read_one(
             """
             SELECT COUNT(*) AS ahead FROM tasks WHERE state = 'held' AND provider = :provider
-              AND (created_at < :created OR (created_at = :created AND interaction_id = :interaction
-                AND ordinal < :ordinal))
+              AND (created_at, interaction_id, ordinal) < (:created, :interaction, :ordinal)
             """,
             provider=task.provider,
             created=task.created_at,
@@ -465,8 +480,10 @@ class TaskStore:
         row = await self._database.read_one(
             """
             SELECT AVG(took) AS took FROM (
-              SELECT task_events.at - tasks.submitted_at AS took
-              FROM tasks JOIN task_events ON task_events.task_id = tasks.id AND task_events.state = 'succeeded'
+              SELECT (
+                SELECT MIN(at) FROM task_events WHERE task_id = tasks.id AND state = 'succeeded'
+              ) - tasks.submitted_at AS took
+              FROM tasks
               WHERE tasks.state = 'delivered' AND provider = :provider AND model = :model
                 AND duration = :duration AND resolution = :resolution
               ORDER BY tasks.created_at DESC LIMIT 20
@@ -526,9 +543,16 @@ def _must_change(changed: int, task: Task) -> None:
         raise StaleTask(f"task {task.id} is no longer {task.state}")
 
 
-def _moved(tx: Transaction, changed: int, task: Task, to: TaskState, at: int, note: str) -> None:
+def _no_move(task: Task, to: TaskState) -> StaleTask:
+    return StaleTask(f"task {task.id} cannot go from {task.state} to {to}")
+
+
+def _must_be_a_move(task: Task, to: TaskState) -> None:
     if to not in MOVES[task.state]:
-        raise StaleTask(f"task {task.id} cannot go from {task.state} to {to}")
+        raise _no_move(task, to)
+
+
+def _moved(tx: Transaction, changed: int, task: Task, to: TaskState, at: int, note: str) -> None:
     _must_change(changed, task)
     _event(tx, task, to, at, note)
 

@@ -38,7 +38,7 @@ class Format(BaseModel):
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read an id; `ValueError` where it is none."""
-        match = re.fullmatch(r"([a-z0-9.-]+)/(\d{1,3})/(512p|768p|1080p)", text)
+        match = re.fullmatch(r"([a-z0-9.-]+)/([0-9]{1,3})/(512p|768p|1080p)", text)
         if not match:
             raise ValueError(f"{text!r} is no format id such as hailuo-2.3/6/768p")
         return cls.model_validate({"model": match[1], "duration": int(match[2]), "resolution": match[3]})
@@ -79,7 +79,7 @@ class ProviderRules(_Entry):
 
 
 def _whole_micros(price: str) -> str:
-    if not re.fullmatch(r"\d{1,6}(\.\d{1,6})?", price):
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", price):
         raise ValueError(f'price {price!r} is no amount such as "0.28" (a string, six decimals at most)')
     return price
 

@@ -1,28 +1,28 @@
 """Money is whole micros: millionths of a US dollar, always an `int`, never a float."""
 
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+import re
+from decimal import ROUND_HALF_UP, Decimal
 
 MICROS_PER_DOLLAR = 1_000_000
 #: One hundred million dollars: far above any price here, far below what 64 bits hold.
 _LARGEST = Decimal(100_000_000)
+_MICRO = Decimal("0.000001")
+_WRITTEN = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
 
 
 def micros_of(dollars: Decimal) -> int:
     """Round dollars half up to whole micros; `ValueError` for what cannot be an amount."""
-    if not dollars.is_finite() or abs(dollars) > _LARGEST:
+    # `abs` and `*` round to 28 digits first, and overflow; these two do neither.
+    if not dollars.is_finite() or dollars.copy_abs() > _LARGEST:
         raise ValueError(f"{dollars} is not an amount of money")
-    return int((dollars * MICROS_PER_DOLLAR).to_integral_value(rounding=ROUND_HALF_UP))
+    return int(dollars.quantize(_MICRO, rounding=ROUND_HALF_UP).scaleb(6))
 
 
 def parse_dollars(text: str) -> int:
     """Micros of a written amount such as `2` or `0.50`; `ValueError` says what is wrong with it."""
-    try:
-        dollars = Decimal(text.strip())
-    except InvalidOperation:
-        raise ValueError(f"found {text!r}, need dollars such as 2 or 0.50") from None
-    if not dollars.is_finite() or dollars < 0:
-        raise ValueError(f"found {text!r}, need an amount of 0 or more")
-    return micros_of(dollars)
+    if not _WRITTEN.fullmatch(text.strip()):
+        raise ValueError(f"found {text!r}, need dollars such as 2 or 0.50")
+    return micros_of(Decimal(text.strip()))
 
 
 def dollars(micros: int) -> str:

@@ -1,11 +1,13 @@
 """What the services ask of the outside: providers, Discord, time and ids."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bot.domain.catalog import Format, Mode
+from bot.domain.errors import ProviderError
+from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
 
 #: Milliseconds since 1970, UTC. Only for what is stored or shown.
@@ -15,7 +17,10 @@ NewId = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a provider is asked to make. `prompt` already carries the camera command."""
+    """What a provider is asked to make. `prompt` already carries the camera command.
+
+    `callback` is an address the provider may call once the job has ended; None where nobody listens.
+    """
 
     task_id: str
     mode: Mode
@@ -24,6 +29,7 @@ class Job:
     enhance: bool
     first_frame: Frame | None = None
     last_frame: Frame | None = None
+    callback: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +62,12 @@ class Provider(Protocol):
     """One paid (or sandbox) system. Every method may raise a `ProviderError`."""
 
     name: str
-    #: Sending the same key and bytes again costs nothing more.
+    #: What became of a lost submit can be found out without a second charge.
+    recovers: bool
+    #: Sending the same key and bytes again costs nothing more. The engine still asks for this.
     idempotent: bool
+    #: How many jobs one call of `statuses` reads at the price of one request.
+    batch: int
 
     def request(self, job: Job) -> bytes:
         """The exact body of the submit; kept on disk before it is sent, and the same on every try.
@@ -68,7 +78,18 @@ class Provider(Protocol):
     async def submit(self, body: bytes, *, key: str) -> Report:
         """The one paid call. `OutcomeUnknown` where the answer was lost."""
 
+    async def recover(self, body: bytes, *, key: str, since: int, known: frozenset[str]) -> Report:
+        """What became of a submit whose answer was lost: never a second charge.
+
+        `body` and `key` are those of the submit, `since` is when it began (milliseconds since 1970), `known` are
+        the job ids of all other tasks. `OutcomeUnknown` where it cannot be told, at once where `recovers` is False;
+        `ProviderBusy` and `ProviderClosed` say nothing of the job: it can be asked again.
+        """
+
     async def status(self, job_id: str) -> Report: ...
+
+    async def statuses(self, job_ids: Sequence[str]) -> dict[str, Report | ProviderError]:
+        """What became of each, or the error that says why it cannot be told. Raises no `ProviderError` itself."""
 
     async def events(self, job_id: str) -> list[ProviderEvent]:
         """The provider's own history of a job; empty where it has none. For reading only."""
@@ -78,6 +99,9 @@ class Provider(Protocol):
 
     async def check(self) -> str:
         """A call that costs nothing and proves the key; returns a sentence for the operator."""
+
+    async def published(self) -> Published:
+        """The balance and the prices as the provider tells them, as far as it does; costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)

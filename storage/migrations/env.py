@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 path: Path = context.config.attributes["path"]
-engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"isolation_level": None})
+url = URL.create("sqlite", database=str(path))
+engine = create_engine(url, poolclass=NullPool, connect_args={"isolation_level": None})
 
 
 @event.listens_for(engine, "begin")
