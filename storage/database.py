@@ -164,6 +164,8 @@ def connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # Without it INSERT OR REPLACE deletes a ledger row past its trigger.
+    connection.execute("PRAGMA recursive_triggers = ON")
     return connection
 
 

@@ -182,3 +182,12 @@ def test_every_table_of_ours_is_strict(file: sqlite3.Connection) -> None:
     }
     loose = {name for name, strict in tables.items() if not strict}
     assert loose == {"sqlite_schema", "alembic_version"}
+
+
+def test_a_ledger_row_cannot_be_replaced(file: sqlite3.Connection) -> None:
+    enter(file, "hold", 5)
+    with pytest.raises(sqlite3.IntegrityError, match="never changed"):
+        file.execute(
+            ENTRY.replace("INSERT", "INSERT OR REPLACE"), {"task": "a", "kind": "hold", "held": 1, "spent": 0}
+        )
+    assert [row[0] for row in file.execute("SELECT held_micros FROM ledger")] == [5]
