@@ -17,7 +17,9 @@ from typing import Any
 import bot.catalog
 from bot.domain.catalog import Mode
 from bot.domain.ports import Job, Posted, ProviderEvent, Report
+from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
+from bot.providers.base import OneByOne
 from bot.services.engine import Engine, Rules
 from storage.database import Database, Transaction, open_database
 from storage.tasks import TaskStore
@@ -32,11 +34,11 @@ FAR = 600_000
 PROMPT = "a paper boat crossing a puddle in the rain " * 5
 
 
-class Instant:
+class Instant(OneByOne):
     """A provider that answers at once, and never with an end."""
 
     name = NAME
-    idempotent = True
+    idempotent = recovers = True
 
     def __init__(self) -> None:
         self.reads = 0
@@ -53,6 +55,12 @@ class Instant:
         if self.reads >= DUE:
             self.enough.set()
         return Report(job_id, TaskState.PROCESSING, progress=50)
+
+    async def recover(self, body: bytes, *, key: str, since: int, known: frozenset[str]) -> Report:  # noqa: ARG002 - the protocol's
+        return Report(key, TaskState.PROCESSING)
+
+    async def published(self) -> Published:
+        return Published()
 
     async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002 - the protocol's
         return []

@@ -184,7 +184,15 @@ async def open_providers(
         clock=clock,
         sandbox_seconds=settings.sandbox_seconds,
     )
-    providers = {name: make(parts) for name, make in PROVIDERS.items() if name in names or name == "sandbox"}
+    try:
+        providers = {
+            name: make(parts) for name, make in PROVIDERS.items() if name in names or name == "sandbox"
+        }
+    except OSError as error:
+        raise SetupError(
+            f"DATA_DIR: {settings.data_dir} cannot be written to ({error.strerror}). "
+            "Make the folder writable for this user."
+        ) from error
     for provider in providers.values():
         if close := getattr(provider, "close", None):
             stack.push_async_callback(close)

@@ -18,6 +18,7 @@ def _file(folder: Path) -> Path:
 
 async def beat(folder: Path, client: Conch, tasks: TaskStore) -> None:
     """Touch the file as long as the loop runs, the database answers and Discord is connected."""
+    await client.wait_until_ready()
     while True:
         await tasks.next_due(0)
         if client.is_ready() and not client.is_closed():

@@ -1,17 +1,27 @@
 """Every command is acknowledged first; what goes wrong after that is told to the member alone."""
 
 import logging
+from collections.abc import Awaitable
 from typing import Any
 
+import aiohttp
 import discord
+from discord import app_commands
 
 from bot.domain.errors import BotError
+from bot.posting import texts
 
 log = logging.getLogger(__name__)
 
 _TOO_LATE = 10062
 _ALREADY = 40060
+_PRIVATE = "answered in private"
 SORRY = "Something went wrong on our side; the operator's log says more. `/tasks list` shows what was held."
+CHANGED = (
+    "This command was changed by an update. Reload Discord (Ctrl+R, or restart the app), then send it again."
+)
+#: Shown for a moment: a "thinking" message must be ended before anything can be told in private.
+PRIVATELY = "Answered in private."
 
 
 async def acknowledge(interaction: discord.Interaction[Any], *, ephemeral: bool) -> bool:
@@ -19,6 +29,7 @@ async def acknowledge(interaction: discord.Interaction[Any], *, ephemeral: bool)
 
     An event that Discord delivers twice is acknowledged already; what follows finds the same tasks.
     """
+    interaction.extras[_PRIVATE] = ephemeral
     try:
         await interaction.response.defer(ephemeral=ephemeral, thinking=True)
     except discord.HTTPException as error:
@@ -32,23 +43,41 @@ async def acknowledge(interaction: discord.Interaction[Any], *, ephemeral: bool)
 
 
 async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
-    """Tell the member alone: a public acknowledgement is taken back first, as it cannot be made private."""
-    silent = discord.AllowedMentions.none()
+    """Tell the member alone. A public acknowledgement cannot be made private: it is ended, and taken back after."""
+    text, silent = texts.cut(text), discord.AllowedMentions.none()
+    if not interaction.response.is_done():
+        await _try(
+            interaction,
+            interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent),
+        )
+    elif interaction.extras.get(_PRIVATE):
+        await _try(interaction, interaction.edit_original_response(content=text, allowed_mentions=silent))
+    else:
+        await _try(
+            interaction,
+            interaction.edit_original_response(content=PRIVATELY, view=None, attachments=[]),
+        )
+        await _try(interaction, interaction.followup.send(text, ephemeral=True, allowed_mentions=silent))
+        await _try(interaction, interaction.delete_original_response())
+
+
+async def _try(interaction: discord.Interaction[Any], call: Awaitable[object]) -> None:
+    """One call of several: the next is worth trying even where this one fails."""
     try:
-        if not interaction.response.is_done():
-            await interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent)
-            return
-        await interaction.delete_original_response()
-        await interaction.followup.send(text, ephemeral=True, allowed_mentions=silent)
-    except discord.HTTPException as error:
+        await call
+    except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %d could not be told: %s", interaction.id, error)
 
 
 async def on_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """The one place where a command's error becomes words."""
-    cause = error.__cause__ if isinstance(error, discord.app_commands.CommandInvokeError) else error
+    cause = error.__cause__ if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, BotError):
         await refuse(interaction, str(cause))
+        return
+    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+        log.warning("interaction %d came from an older version of the commands: %s", interaction.id, error)
+        await refuse(interaction, CHANGED)
         return
     log.error("interaction %d failed", interaction.id, exc_info=error)
     await refuse(interaction, SORRY)

@@ -16,10 +16,10 @@ def cancel_button(requests: Requests, changed: Callable[[Any], None]) -> type[di
     class CancelButton(
         discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"conch:cancel:(?P<task>[a-z0-9]{1,25})"
     ):
-        def __init__(self, task_id: str) -> None:
+        def __init__(self, task_id: str, label: str = "Cancel") -> None:
             super().__init__(
                 discord.ui.Button(
-                    label="Cancel", style=discord.ButtonStyle.secondary, custom_id=f"conch:cancel:{task_id}"
+                    label=label, style=discord.ButtonStyle.secondary, custom_id=f"conch:cancel:{task_id}"
                 )
             )
             self._task_id = task_id

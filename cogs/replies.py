@@ -9,7 +9,8 @@ from bot.domain.ports import ProviderEvent
 from bot.domain.task import LedgerEntry, Task, TaskEvent
 from bot.posting import texts
 
-MESSAGE_LENGTH = 2000
+_HISTORY = 8
+_THEIRS = 4
 _MODES = {
     Mode.TEXT: "`/video text`: from a prompt",
     Mode.IMAGE: "`/video image`: from a first frame",
@@ -27,7 +28,7 @@ def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], 
             for offer in offers
         ]
         parts.append("\n".join([f"**{_MODES[mode]}**", *(lines or ["- nothing: no provider makes these"])]))
-    return cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
+    return texts.cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
 
 
 def task_list(tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int]) -> str:
@@ -38,7 +39,7 @@ def task_list(tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int]) -
         status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0))
         line = f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {dollars(task.price_micros)}"
         lines.append(f"{line}\n  {status}")
-    return cut("\n".join(lines), "\n- … older ones with `/tasks show`")
+    return texts.cut("\n".join(lines), "\n- … older ones with `/tasks show`")
 
 
 def task_history(
@@ -50,17 +51,25 @@ def task_history(
 ) -> str:
     """One task's whole life with its ledger lines, and the provider's own history where there is one."""
     lines = [
-        texts.progress_head(task, catalog),
+        texts.progress_head(task, catalog, length=120),
         texts.status_line(task, catalog),
-        "**History**",
-        *(f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note)}" for event in _ends(events)),
         "**Ledger**",
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
+        "**History**",
+        *_ends([_event(event) for event in events], _HISTORY),
     ]
     if theirs:
         lines.append(f"**At {texts.provider_label(task, catalog)}**")
-        lines += [f"- {texts.plain(event.when)} {texts.plain(event.text)}" for event in theirs]
-    return cut("\n".join(lines))
+        lines += _ends([_their(event) for event in theirs], _THEIRS)
+    return texts.cut("\n".join(lines))
+
+
+def _event(event: TaskEvent) -> str:
+    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=80)}"
+
+
+def _their(event: ProviderEvent) -> str:
+    return f"- {texts.plain(event.when, length=40)} {texts.plain(event.text, length=60)}"
 
 
 def usage(spans: Sequence[tuple[str, Window, Usage]], limit: Limit | None) -> str:
@@ -75,18 +84,11 @@ def usage(spans: Sequence[tuple[str, Window, Usage]], limit: Limit | None) -> st
     return "\n".join(["What your clips cost, in all servers of this bot:", *lines])
 
 
-def cut(text: str, more: str = "\n…") -> str:
-    """At most one message, ended at a whole line."""
-    if len(text) <= MESSAGE_LENGTH:
-        return text
-    return text[: MESSAGE_LENGTH - len(more)].rsplit("\n", 1)[0] + more
-
-
-def _ends(events: Sequence[TaskEvent], most: int = 16) -> list[TaskEvent]:
+def _ends(lines: Sequence[str], most: int) -> list[str]:
     """The beginning and the end of a long history."""
-    if len(events) <= most:
-        return list(events)
-    return [*events[: most // 2], *events[-most // 2 :]]
+    if len(lines) <= most:
+        return list(lines)
+    return [*lines[: most // 2], f"- … {len(lines) - most} more", *lines[-(most // 2) :]]
 
 
 def _entry(entry: LedgerEntry) -> str:

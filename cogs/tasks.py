@@ -9,10 +9,11 @@ import discord
 from discord import app_commands
 
 from bot.domain.catalog import Catalog
-from bot.domain.errors import Refusal
+from bot.domain.errors import ProviderError, Refusal
 from bot.domain.ports import Provider, ProviderEvent
 from bot.domain.task import FINAL, Task, TaskState
 from bot.posting import texts
+from bot.posting.delivery import link_file
 from bot.services.requests import Requests
 from cogs import replies
 from cogs.acknowledge import acknowledge
@@ -21,6 +22,7 @@ from storage.tasks import TaskStore
 
 _LISTED = 10
 _SILENT = discord.AllowedMentions.none()
+_SAVE_IT = "Here is your clip. Save it: Discord forgets this answer."
 
 
 class Tasks:
@@ -101,7 +103,12 @@ class Tasks:
 
     async def _theirs(self, task: Task) -> list[ProviderEvent]:
         provider = self._providers.get(task.provider)
-        return await provider.events(task.job_id) if provider and task.job_id else []
+        if provider is None or task.job_id is None:
+            return []
+        try:
+            return await provider.events(task.job_id)
+        except ProviderError as error:
+            return [ProviderEvent("", f"not readable just now: {error}")]
 
     async def _hand_over(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
         """A clip that could be posted nowhere is given in the answer, which needs no rights in the channel."""
@@ -110,15 +117,12 @@ class Tasks:
             await _answer(interaction, content)
             return
         if (await asyncio.to_thread(clip.stat)).st_size > interaction.filesize_limit:
-            link = f"\nIt is too large for Discord; get it from the provider: {task.clip_url}"
-            await _answer(
-                interaction, content + link if len(content + link) <= replies.MESSAGE_LENGTH else link
-            )
+            await self._hand_link(interaction, task, content)
             return
-        with clip.open("rb") as source:
-            file = discord.File(source, f"conch-{task.id}.mp4")
+        file = await asyncio.to_thread(discord.File, clip, f"conch-{task.id}.mp4")
+        with file.fp:
             sent = await interaction.edit_original_response(
-                content=content, attachments=[file], allowed_mentions=_SILENT
+                content=texts.cut(f"{_SAVE_IT}\n{content}"), attachments=[file], allowed_mentions=_SILENT
             )
         await self._tasks.delivered(
             task,
@@ -130,6 +134,19 @@ class Tasks:
         await asyncio.to_thread(clip.unlink, missing_ok=True)
         if delivered := await self._tasks.get(task.id):
             self._changed(delivered)
+
+    async def _hand_link(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
+        """The clip stays with the task: a link ends, so it may be asked for again."""
+        link = task.clip_url or ""
+        if not link.startswith(("https://", "http://")):
+            words, files = "the operator has it in the folder `clips`.", []
+        else:
+            words, files = f"{texts.link_words(task, link)}.", link_file(link)
+        await interaction.edit_original_response(
+            content=texts.cut(f"The clip is too large for Discord; {words}\n{content}"),
+            attachments=files,
+            allowed_mentions=_SILENT,
+        )
 
 
 def group(tasks: Tasks) -> app_commands.Group:
@@ -169,5 +186,6 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 
 
 def _choice(task: Task, catalog: Catalog) -> str:
-    words = " ".join(task.prompt.split())
-    return f"{task.state} · {texts.task_format(task, catalog)} · {words} · {task.id}"[:100]
+    """At most 100 characters, as Discord wants it, with the id whole so that it can be typed."""
+    start, end = f"{task.state} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
+    return start + " ".join(task.prompt.split())[: 100 - len(start) - len(end)] + end

@@ -1,8 +1,10 @@
 """`/video text`, `/video image` and `/video transition`: a member asks for clips."""
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import aiohttp
 import discord
 from discord import app_commands
 
@@ -12,6 +14,8 @@ from bot.services.engine import Engine
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
 from storage.tasks import TaskStore
+
+log = logging.getLogger(__name__)
 
 #: More choices Discord does not take; beyond them the option completes what is typed.
 CHOICES = 25
@@ -55,16 +59,18 @@ class Video:
             return
         try:
             posted = await self._board.begin(interaction, placed.tasks)
-        finally:
-            # Whatever became of the message, the price is held: the engine goes on and posts one itself.
-            self._engine.wake()
-        await self._tasks.announced(
-            interaction.id,
-            channel_id=posted.channel_id,
-            message_id=posted.message_id,
-            urls=posted.picture_urls,
-            at=self._clock(),
-        )
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            # The price is held, so the member is owed a clip: the engine posts a progress message itself.
+            log.warning("interaction %d: its answer took no progress message: %s", interaction.id, error)
+            await self._tasks.hurry(interaction.id, self._clock())
+        else:
+            await self._tasks.announced(
+                interaction.id,
+                channel_id=posted.channel_id,
+                message_id=posted.message_id,
+                urls=posted.picture_urls,
+                at=self._clock(),
+            )
         self._engine.wake()
 
 

@@ -20,6 +20,15 @@ def _listed(states: frozenset[TaskState]) -> str:
 
 
 _FINAL, _RUNNING = _listed(FINAL), _listed(RUNNING)
+_UNFINISHED = ", ".join(f"('{state.value}')" for state in TaskState if state not in FINAL)
+#: The providers of tasks that have a due time, by leaps through the index: it is never read as a whole.
+_OPEN = """
+open_ones (name) AS (
+  SELECT MIN(provider) FROM tasks WHERE due_at IS NOT NULL
+  UNION ALL
+  SELECT (SELECT MIN(provider) FROM tasks WHERE due_at IS NOT NULL AND provider > open_ones.name)
+  FROM open_ones WHERE name IS NOT NULL
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,6 +339,35 @@ class TaskStore:
 
         await self._database.write(work)
 
+    async def hurry(self, interaction_id: int, at: int) -> None:
+        """Let held tasks start now: their progress message could not be made from the command's answer."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                """
+                UPDATE tasks SET due_at = :at
+                WHERE interaction_id = :interaction AND state = 'held' AND due_at > :at
+                """,
+                interaction=interaction_id,
+                at=at,
+            )
+
+        await self._database.write(work)
+
+    async def end_shown(self, interaction_id: int) -> None:
+        """The progress message shows how every clip of the command ended, or is gone."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                f"""
+                UPDATE tasks SET end_shown = 1
+                WHERE interaction_id = :interaction AND state IN ({_FINAL})
+                """,  # noqa: S608 - only constants of ours are put in
+                interaction=interaction_id,
+            )
+
+        await self._database.write(work)
+
     async def clamp_due(self, at: int, *, latest: int) -> None:
         """Bring back due times that a clock set backwards has left too far in the future."""
 
@@ -364,10 +402,10 @@ class TaskStore:
         )
         return [_task(row) for row in rows]
 
-    async def unfinished(self, *, limit: int) -> list[Task]:
+    async def to_show(self, *, limit: int) -> list[Task]:
+        """Tasks whose progress message does not show their end: unfinished ones, and those a crash came after."""
         rows = await self._database.read(
-            f"SELECT * FROM tasks WHERE state NOT IN ({_FINAL}) ORDER BY created_at LIMIT :limit",  # noqa: S608
-            limit=limit,
+            "SELECT * FROM tasks WHERE end_shown = 0 ORDER BY created_at LIMIT :limit", limit=limit
         )
         return [_task(row) for row in rows]
 
@@ -454,12 +492,23 @@ class TaskStore:
 
     async def open_providers(self) -> set[str]:
         """Providers with something left to do, whatever today's settings say."""
-        rows = await self._database.read("SELECT DISTINCT provider FROM tasks WHERE due_at IS NOT NULL")
-        return {row["provider"] for row in rows}
+        rows = await self._database.read(
+            f"WITH RECURSIVE {_OPEN} SELECT name FROM open_ones WHERE name IS NOT NULL"  # noqa: S608
+        )
+        return {row["name"] for row in rows}
 
     async def next_due(self, after: int) -> int | None:
         row = await self._database.read_one(
-            "SELECT MIN(due_at) AS due FROM tasks WHERE due_at IS NOT NULL AND due_at > :after", after=after
+            f"""
+            WITH RECURSIVE {_OPEN}, unfinished (name) AS (VALUES {_UNFINISHED})
+            SELECT MIN((
+              SELECT MIN(due_at) FROM tasks
+              WHERE provider = open_ones.name AND state = unfinished.name
+                AND due_at IS NOT NULL AND due_at > :after
+            )) AS due
+            FROM open_ones CROSS JOIN unfinished
+            """,  # noqa: S608 - only constants of ours are put in
+            after=after,
         )
         return row["due"] if row else None
 

@@ -27,7 +27,6 @@ EDIT_SECONDS = 2.5
 _TOKEN_SECONDS = 14 * 60
 _TRIES = 5
 _AT_ONCE = 4
-_MESSAGE_LENGTH = 2000
 
 
 @dataclass(slots=True)
@@ -53,7 +52,7 @@ class Board(Delivery):
         tasks: TaskStore,
         catalog: Catalog,
         *,
-        cancel_button: Callable[[str], discord.ui.Item[Any]],
+        cancel_button: Callable[[str, str], discord.ui.Item[Any]],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(client, catalog)
@@ -82,12 +81,17 @@ class Board(Delivery):
         return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
 
     async def announce(self, tasks: list[Task]) -> Posted:
-        """Post a progress message by the bot's own token, for tasks that a crash left without one."""
+        """The progress message of tasks that a crash left without one: the one whose answer was lost, else a new one.
+
+        A new one is posted by the bot's own token.
+        """
         first, message = tasks[0], self._message(tasks[0])
+        message.interaction = None
         channel = self._client.get_partial_messageable(first.channel_id, guild_id=first.server_id)
         content = await self._content(tasks, message)
         try:
-            sent = await channel.send(
+            sent = await self._find(channel, first, first.created_at, carries_clip=False)
+            sent = sent or await channel.send(
                 content,
                 view=self._view(tasks) or discord.utils.MISSING,
                 files=await asyncio.to_thread(_files, first),
@@ -98,7 +102,7 @@ class Board(Delivery):
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
         except (aiohttp.ClientError, OSError) as error:
             raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
-        message.drawn = content
+        message.drawn, message.next_edit = content, self._monotonic() + EDIT_SECONDS
         return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
 
     # --------------------------------------------------------------- redrawing
@@ -135,25 +139,37 @@ class Board(Delivery):
         message.next_edit = self._monotonic() + EDIT_SECONDS
         try:
             tasks = await self._tasks.of_interaction(message.interaction_id)
-            if not tasks or tasks[0].progress_message_id is None:
-                return
             ended = all(task.state in FINAL for task in tasks)
-            content = await self._content(tasks, message)
-            if content != message.drawn:
-                await self._edit(message, tasks, content, ended=ended)
-                message.drawn, message.failures = content, 0
+            if tasks and (tasks[0].progress_message_id is not None or message.interaction is not None):
+                await self._draw(message, tasks, ended=ended)
+            elif not ended:
+                return
             if ended:
-                self._messages.pop(message.interaction_id, None)
+                await self._forget(message)
         except (discord.HTTPException, aiohttp.ClientError, OSError, StorageError) as error:
-            self._failed(message, error)
+            await self._failed(message, error)
 
-    def _failed(self, message: _Message, error: Exception) -> None:
+    async def _draw(self, message: _Message, tasks: Sequence[Task], *, ended: bool) -> None:
+        content = await self._content(tasks, message)
+        if content != message.drawn:
+            await self._edit(message, tasks, content, ended=ended)
+            message.drawn, message.failures = content, 0
+
+    async def _forget(self, message: _Message) -> None:
+        """Nothing more is drawn; not after a restart either, where all its clips have ended."""
+        self._messages.pop(message.interaction_id, None)
+        await self._tasks.end_shown(message.interaction_id)
+
+    async def _failed(self, message: _Message, error: Exception) -> None:
         """A progress message is a comfort, not a promise: after some tries it is left as it is."""
         message.failures += 1
         gone = isinstance(error, discord.Forbidden | discord.NotFound)
         if gone or message.failures >= _TRIES:
             log.info("progress of interaction %d is no longer shown: %s", message.interaction_id, error)
-            self._messages.pop(message.interaction_id, None)
+            try:
+                await self._forget(message)
+            except StorageError as worse:
+                log.warning("interaction %d: %s", message.interaction_id, worse)
         else:
             message.dirty = True
             message.next_edit = self._monotonic() + EDIT_SECONDS * 2**message.failures
@@ -182,10 +198,10 @@ class Board(Delivery):
     # ----------------------------------------------------------------- drawing
 
     async def _content(self, tasks: Sequence[Task], message: _Message) -> str:
-        lines = [await self._line(task, message) for task in tasks]
+        lines = [_number(task, tasks) + await self._line(task, message) for task in tasks]
         if not all(task.state in FINAL for task in tasks):
             lines.insert(0, texts.progress_head(tasks[0], self._catalog))
-        return "\n".join(lines)[:_MESSAGE_LENGTH]
+        return texts.cut("\n".join(lines))
 
     async def _line(self, task: Task, message: _Message) -> str:
         ahead = await self._tasks.ahead_of(task) if task.state is TaskState.HELD else 0
@@ -204,11 +220,16 @@ class Board(Delivery):
             return None
         view = discord.ui.View(timeout=None)
         for task in running:
-            view.add_item(self._cancel_button(task.id))
+            view.add_item(self._cancel_button(task.id, f"Cancel {_number(task, tasks)}".strip(" .")))
         return view
 
     def _message(self, task: Task) -> _Message:
         return self._messages.setdefault(task.interaction_id, _Message(task.interaction_id))
+
+
+def _number(task: Task, tasks: Sequence[Task]) -> str:
+    """Which of several clips; nothing where there is one."""
+    return f"{task.ordinal + 1}. " if len(tasks) > 1 else ""
 
 
 def _files(task: Task) -> list[discord.File]:

@@ -1,6 +1,7 @@
 """Posts a finished clip by the bot's own token: once, whatever crashed before, and where it can be seen."""
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ log = logging.getLogger(__name__)
 _LEAST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 _NONCE_LENGTH = 25
 _SECONDS = 120
-_SEARCHED = 200
+_SEARCHED = 500
 #: Thread locked or archived, not allowed there, no such channel, no direct messages from this bot.
 _CLOSED_CODES = frozenset({50001, 50007, 50013, 50083, 10003, 10013, 40333})
 _TOO_LARGE = 40005
@@ -36,16 +37,19 @@ class Delivery:
     async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
         """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot."""
         reasons: list[str] = []
-        async for place in self._places(task, reasons):
-            try:
-                async with asyncio.timeout(_SECONDS):
-                    return await self._post(place, task, clip, cost_micros, again=again)
-            except discord.HTTPException as error:
-                if not _closed(error):
-                    raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
-                reasons.append(f"{error.status} {error.text}")
-            except (aiohttp.ClientError, OSError, TimeoutError) as error:
-                raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
+        try:
+            if again and (earlier := await self._posted_before(task)):
+                return _posted(earlier)
+            async for place in self._places(task, reasons):
+                try:
+                    async with asyncio.timeout(_SECONDS):
+                        return await self._post(place, task, clip, cost_micros)
+                except discord.HTTPException as error:
+                    _note_closed(error, reasons)
+        except discord.HTTPException as error:
+            raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
         raise NobodyThere(f"the channel and direct messages are closed to the bot ({'; '.join(reasons)})")
 
     async def _places(self, task: Task, reasons: list[str]) -> AsyncIterator[discord.abc.Messageable]:
@@ -54,13 +58,9 @@ class Delivery:
             member = self._client.get_user(task.member_id) or await self._client.fetch_user(task.member_id)
             yield await member.create_dm()
         except discord.HTTPException as error:
-            reasons.append(f"{error.status} {error.text}")
+            _note_closed(error, reasons)
 
-    async def _post(
-        self, place: discord.abc.Messageable, task: Task, clip: Path, cost_micros: int, *, again: bool
-    ) -> Posted:
-        if again and (earlier := await self._posted_before(place, task)):
-            return _posted(earlier)
+    async def _post(self, place: discord.abc.Messageable, task: Task, clip: Path, cost_micros: int) -> Posted:
         if await asyncio.to_thread(_size, clip) <= self._limit(task):
             try:
                 return _posted(await self._send(place, task, cost_micros, clip=clip))
@@ -88,26 +88,41 @@ class Delivery:
         # The nonce makes Discord return the first message when a lost answer makes discord.py send it twice.
         nonce = task.id[:_NONCE_LENGTH]
         if clip is None:
-            return await place.send(content, nonce=nonce, allowed_mentions=mentions)
+            files = link_file(link or "")
+            return await place.send(content, files=files, nonce=nonce, allowed_mentions=mentions)
         file = await asyncio.to_thread(
             discord.File, clip, f"conch-{task.id}.mp4", description=task.prompt[:1000]
         )
         with file.fp:
             return await place.send(content, file=file, nonce=nonce, allowed_mentions=mentions)
 
-    async def _posted_before(self, place: discord.abc.Messageable, task: Task) -> discord.Message | None:
-        """Our own message with this task's id, from a try whose answer was lost longer ago than nonces last."""
-        since = datetime.fromtimestamp((task.posting_since or task.changed_at) / 1000, UTC) - timedelta(
-            minutes=1
-        )
+    async def _posted_before(self, task: Task) -> discord.Message | None:
+        """The clip's message, from a try whose answer was lost longer ago than nonces last.
+
+        Both places are looked through before anything is posted: which of them was open may have changed since.
+        """
+        reasons: list[str] = []
+        async for place in self._places(task, reasons):
+            try:
+                async with asyncio.timeout(_SECONDS):
+                    since = task.posting_since or task.changed_at
+                    if found := await self._find(place, task, since, carries_clip=True):
+                        return found
+            except discord.HTTPException as error:
+                _note_closed(error, reasons)
+        return None
+
+    async def _find(
+        self, place: discord.abc.Messageable, task: Task, since: int, *, carries_clip: bool
+    ) -> discord.Message | None:
+        """Our own message with this task's id, posted at `since` (milliseconds since 1970) or later."""
+        after = datetime.fromtimestamp(since / 1000, UTC) - timedelta(minutes=1)
         me = self._client.user.id if self._client.user else 0
         try:
-            async for message in place.history(after=since, limit=_SEARCHED, oldest_first=True):
-                if (
-                    message.author.id == me
-                    and f"`{task.id}`" in message.content
-                    and "your clip is" in message.content
-                ):
+            async for message in place.history(after=after, limit=_SEARCHED, oldest_first=True):
+                ours = message.author.id == me and f"`{task.id}`" in message.content
+                # A prompt may contain any words, but not begin a message.
+                if ours and message.content.startswith(texts.ready_head(task)) is carries_clip:
                     return message
         except discord.Forbidden:
             log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)
@@ -119,8 +134,18 @@ class Delivery:
         return max(_LEAST_LIMIT, server.filesize_limit if server else 0, task.upload_limit or 0)
 
 
-def _closed(error: discord.HTTPException) -> bool:
-    return error.status in {403, 404} or error.code in _CLOSED_CODES
+def _note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
+    """Add why a place is closed to the bot; everything else may pass and is raised again."""
+    if error.status not in {403, 404} and error.code not in _CLOSED_CODES:
+        raise error
+    reasons.append(f"{error.status} {error.text}")
+
+
+def link_file(link: str) -> list[discord.File]:
+    """A link too long for a message, as a small file; nothing for one that fits."""
+    if len(link) <= texts.LONGEST_LINK:
+        return []
+    return [discord.File(io.BytesIO(link.encode()), "link.txt")]
 
 
 def _posted(message: discord.Message) -> Posted:

@@ -1,20 +1,64 @@
 """What members read about their clips. Pure functions; a prompt can never mention anyone or break the layout."""
 
-import discord
+import re
+import unicodedata
 
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
 from bot.domain.task import Task, TaskState
 
+MESSAGE_LENGTH = 2000
+#: A longer link is sent as a file beside the message.
+LONGEST_LINK = 1000
 _BAR = 10
 _DIRECT = "@me"
+#: What Discord's markdown reads: signs that it takes anywhere; at the start of a line; dots and colons of links.
+_SIGNS = re.compile(r"[\\*_~|`\[\]<>@:]|^[#-]|(?<=\w)\.(?=\w)")
+_NUMBERED = re.compile(r"\d+(?=\.)")
+#: They turn the rest of the line around.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def plain(text: str, *, length: int = 200) -> str:
+    """A stranger's words on one line that Discord shows as they are, at most `length` characters with the escapes.
+
+    A backslash stands before every sign that would become markdown, a mention, a link, an emoji or a time.
+    """
+    words = " ".join("".join(letter for letter in " ".join(text.split()) if _shown(letter)).split())
+    signs = {match.start() for match in _SIGNS.finditer(words)}
+    if numbered := _NUMBERED.match(words):
+        signs.add(numbered.end())
+    pieces = [f"\\{letter}" if place in signs else letter for place, letter in enumerate(words)]
+    if sum(map(_length, pieces)) <= length:
+        return "".join(pieces)
+    kept, left = [], length - 1
+    for piece in pieces:
+        left -= _length(piece)
+        if left < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + "…"
+
+
+def _shown(letter: str) -> bool:
+    return letter not in _TURNING and unicodedata.category(letter) not in {"Cc", "Cs"}
+
+
+def _length(piece: str) -> int:
+    """As the strictest counter counts: in UTF-16."""
+    return sum(2 if letter > "\uffff" else 1 for letter in piece)
+
+
+def cut(text: str, more: str = "\n…") -> str:
+    """At most one message, ended at a whole line."""
+    if len(text) <= MESSAGE_LENGTH:
+        return text
+    return text[: MESSAGE_LENGTH - len(more)].rsplit("\n", 1)[0] + more
 
 
 def quoted(prompt: str, camera: str | None, *, length: int) -> str:
-    """A member's words as one quoted line, cut to `length` characters before they are escaped."""
-    words = " ".join(prompt.split())
-    shown = words if len(words) <= length else words[: length - 1] + "…"
-    return f"> {plain(shown, length=length)}" + (f" [{camera}]" if camera else "")
+    """A member's words as one quoted line of at most `length` characters, the camera command not counted."""
+    return f"> {plain(prompt, length=length)}" + (f" [{camera}]" if camera else "")
 
 
 def task_format(task: Task, catalog: Catalog) -> str:
@@ -37,10 +81,10 @@ def link_of(task: Task) -> str:
     return message_link(server, task.message_channel_id or 0, task.message_id or 0)
 
 
-def progress_head(task: Task, catalog: Catalog) -> str:
+def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
     return (
         f"**{task_format(task, catalog)}** · {dollars(task.price_micros)} · {provider_label(task, catalog)}\n"
-        f"{quoted(task.prompt, task.camera, length=300)}"
+        f"{quoted(task.prompt, task.camera, length=length)}"
     )
 
 
@@ -51,7 +95,7 @@ def status_line(
     name = provider_label(task, catalog)
     match task.state:
         case TaskState.HELD:
-            text = f"⏳ Waiting, {f'{ahead} ahead' if ahead else 'next'}. {_price(task)} is held; cancelling is free."
+            text = f"⏳ {_waiting(task, name, ahead)} {_price(task)} is held; cancelling is free."
         case TaskState.SUBMITTING:
             text = f"📤 Being handed to {name}."
         case TaskState.QUEUED:
@@ -63,18 +107,22 @@ def status_line(
     return f"{text} `{task.id}`"
 
 
+def _waiting(task: Task, name: str, ahead: int) -> str:
+    if task.problem:
+        return f"{name} takes no more jobs just now; it is asked again by itself."
+    return f"Waiting, {ahead} ahead." if ahead else "Waiting, next in line."
+
+
 def _outcome(task: Task, name: str) -> str:
     match task.state:
-        case TaskState.SUCCEEDED if task.due_at is None:
-            return f"📦 It is ready but could not be posted. `/tasks show task:{task.id}` hands it to you."
         case TaskState.SUCCEEDED:
-            return "📥 It is ready and on its way here."
+            return _ready(task)
         case TaskState.DELIVERED:
             return f"✅ Ready: {link_of(task)}"
         case TaskState.FAILED:
             return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
         case TaskState.CANCELLED:
-            return f"🚫 {_sentence(task.problem or 'cancelled')} {_price(task)} was given back."
+            return f"🚫 {_reason(task, 'cancelled')} {_price(task)} was given back."
         case _:
             return (
                 f"⏸️ {name} gives no result so far: {_reason(task)} {_price(task)} stays held until the outcome "
@@ -82,22 +130,45 @@ def _outcome(task: Task, name: str) -> str:
             )
 
 
+def _ready(task: Task) -> str:
+    if task.due_at is None:
+        return f"📦 It is ready but could not be posted. `/tasks show task:{task.id}` hands it to you."
+    if task.problem:
+        return "📥 It is ready; posting it did not work yet and is tried again by itself."
+    return "📥 It is ready and on its way here."
+
+
 def _price(task: Task) -> str:
     return dollars(task.price_micros)
+
+
+def ready_head(task: Task) -> str:
+    """How the message that carries a clip begins; no other message of the bot does."""
+    return f"<@{task.member_id}> your clip is ready."
 
 
 def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, link: str | None = None) -> str:
     """The message that carries a finished clip, or the provider's `link` to it."""
     paid = dollars(cost_micros) + (" (more than was held)" if cost_micros > task.price_micros else "")
     lines = [
-        f"<@{task.member_id}> your clip is ready.",
+        ready_head(task),
         quoted(task.prompt, task.camera, length=700),
         f"-# {task_format(task, catalog)} · {paid} · {provider_label(task, catalog)} · `{task.id}`",
     ]
     if link:
-        until = f" until <t:{task.clip_expires_at // 1000}:f>" if task.clip_expires_at else ", not for long"
-        lines.insert(2, f"It is too large for this channel; get it from the provider{until}: {link}")
+        lines.insert(2, f"It is too large for this channel; {link_words(task, link)}")
     return "\n".join(lines)
+
+
+def link_words(task: Task, link: str) -> str:
+    """Where a clip can be had that is too large for Discord. A long link goes beside the message, as a file."""
+    until = (
+        f"until <t:{task.clip_expires_at // 1000}:f>"
+        if task.clip_expires_at
+        else "soon, links are short-lived"
+    )
+    where = link if len(link) <= LONGEST_LINK else "the link is in the file"
+    return f"get it from the provider {until}: {where}"
 
 
 def _bar(progress: int | None) -> str:
@@ -111,18 +182,9 @@ def _bar(progress: int | None) -> str:
 def _expected(task: Task, usual: int | None) -> str:
     if usual is None or task.submitted_at is None:
         return ""
-    return f", ready about <t:{(task.submitted_at + usual) // 1000}:R>"
+    return f", usually ready <t:{(task.submitted_at + usual) // 1000}:R>"
 
 
-def plain(text: str, *, length: int = 200) -> str:
-    """A provider's words on one line: cut, then escaped."""
-    words = " ".join(text.split())[:length]
-    return discord.utils.escape_mentions(discord.utils.escape_markdown(words))
-
-
-def _reason(task: Task) -> str:
-    return _sentence(plain(task.problem or "no reason was given"))
-
-
-def _sentence(text: str) -> str:
+def _reason(task: Task, otherwise: str = "no reason was given") -> str:
+    text = plain(task.problem or otherwise)
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -4,7 +4,7 @@ import logging
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from bot.domain.errors import JobNotFound
+from bot.domain.task import TaskState
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +75,15 @@ def _no_path(text: str) -> str:
 JobId = Annotated[str, StringConstraints(pattern=r"^[!-~]{1,200}$"), AfterValidator(_no_path)]
 
 
+#: Where a clip can be had from.
+ClipUrl = Annotated[str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)]
+
+
+def state_of(word: str, states: Mapping[str, TaskState]) -> TaskState:
+    """Our state for a status word. One we do not know is no end: the task is asked about again."""
+    return states.get(word.strip().lower(), TaskState.PROCESSING)
+
+
 def segment(text: str) -> str:
     """One quoted path segment; `JobNotFound` for what cannot be an id."""
     if not re.fullmatch(r"[!-~]{1,200}", text) or not text.strip("."):
@@ -118,6 +128,11 @@ def clean(text: str, limit: int) -> str:
     visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in text[: limit * 8])
     line = " ".join(re.sub(r"(https?://[^\s?#]*)[?#]\S*", r"\1", visible).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def reason_in(text: str) -> str:
+    """A provider's words as the reason for something; hide its key first, this may cut one in two."""
+    return clean(text, 300)
 
 
 _CONTENT = re.compile(

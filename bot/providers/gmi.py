@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import httpx
@@ -13,7 +12,6 @@ from pydantic import Field, StringConstraints
 
 from bot.domain.errors import (
     ContentRefused,
-    JobNotFound,
     JobRejected,
     OutcomeUnknown,
     ProviderBusy,
@@ -21,29 +19,29 @@ from bot.domain.errors import (
     SetupError,
 )
 from bot.domain.money import dollars, micros_of
-from bot.domain.ports import Job, ProviderEvent, Report
+from bot.domain.ports import Job, Report
 from bot.domain.published import Published
-from bot.domain.task import Frame, TaskState
+from bot.domain.task import TaskState
 from bot.providers.answers import (
     Answer,
+    ClipUrl,
     Dollars,
     JobId,
     Lenient,
     clean,
+    reason_in,
     segment,
     speaks_of_content,
+    state_of,
     words_of,
 )
+from bot.providers.base import Hosted
+from bot.providers.bodies import address, canonical
 from bot.providers.downloads import Downloads
-from bot.providers.wire import Timing, Wire, bearer
+from bot.providers.wire import Heard, Timing
 
-BASE = "https://console.gmicloud.ai/api/v1/ie/requestqueue/apikey"
-LARGEST_CLIP = 500_000_000
-#: Seconds one download may take.
-DOWNLOAD_SECONDS = 300.0
 #: Milliseconds their clock may be behind ours.
 _CLOCKS_APART = 60_000
-_KEY_HELP = "Make a new key in the GMI Cloud console and put it in GMI_API_KEY."
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +53,9 @@ class _Model:
     framed: frozenset[str]
 
 
+#: Whether pictures as data are taken is unknown, so only addresses are sent.
+_NO_ADDRESS = "GMI Cloud takes a picture only by its public address, and this one has none."
+
 _LARGE = frozenset({(6, "768p"), (10, "768p"), (6, "1080p")})
 #: The slugs are case-sensitive; only the title of a guide names the first one [assumed, `check` looks].
 _MODELS = {
@@ -62,7 +63,6 @@ _MODELS = {
     "hailuo-2.3-fast": _Model("Minimax-Hailuo-2.3-Fast", _LARGE, frozenset({"768p", "1080p"})),
 }
 
-#: Status words to our states. A word we do not know is no end: the task is asked about again.
 _STATES = {
     "created": TaskState.QUEUED,
     "dispatched": TaskState.QUEUED,
@@ -73,18 +73,17 @@ _STATES = {
     "cancelled": TaskState.CANCELLED,
 }
 
-_Url = Annotated[str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)]
 #: The bound keeps out milliseconds, by which every old request would look like a new one.
 _Seconds = Annotated[float, Field(ge=0, le=100_000_000_000)]
 
 
 class _Media(Answer):
-    url: _Url
+    url: ClipUrl
 
 
 class _Outcome(Answer):
     media_urls: Lenient[list[_Media]] = None
-    video_url: Lenient[_Url] = None
+    video_url: Lenient[ClipUrl] = None
     thumbnail_image_url: Lenient[str] = None
 
     @property
@@ -106,7 +105,7 @@ class _Request(Answer):
 
     @property
     def state(self) -> TaskState:
-        return _STATES.get(self.status.strip().lower(), TaskState.PROCESSING)
+        return state_of(self.status, _STATES)
 
     @property
     def clip_url(self) -> str | None:
@@ -115,12 +114,11 @@ class _Request(Answer):
         return _Outcome.model_validate(self.outcome).clip_url
 
     @property
-    def why(self) -> str | None:
+    def said(self) -> str:
         """What it says of its end, wherever that stands: no place or shape is documented."""
         if self.state not in {TaskState.FAILED, TaskState.CANCELLED}:
-            return None
-        said = pydantic_core.to_json([self.reason, self.error, self.message, self.outcome])
-        return clean(words_of(said), 300) or None
+            return ""
+        return words_of(pydantic_core.to_json([self.reason, self.error, self.message, self.outcome]))
 
 
 class _Requests(Answer):
@@ -141,11 +139,13 @@ class _ModelInfo(Answer):
     price_info: Lenient[_PriceInfo] = None
 
 
-class Gmi:
+class Gmi(Hosted):
     """`organization` is for accounts in several of them."""
 
     name = "gmi"
-    idempotent = False
+    label = "GMI Cloud"
+    home = "https://console.gmicloud.ai/api/v1/ie/requestqueue/apikey"
+    key_help = "Make a new key in the GMI Cloud console and put it in GMI_API_KEY."
     recovers = True
 
     def __init__(
@@ -154,20 +154,14 @@ class Gmi:
         downloads: Downloads,
         *,
         key: str,
-        base: str = BASE,
+        base: str | None = None,
         organization: str | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self._wire = Wire(
-            client,
-            base,
-            label="GMI Cloud",
-            auth=bearer(key) | _member_of(organization),
-            key_help=_KEY_HELP,
-            classify=_classify,
-            timing=timing,
+        member = _member_of(organization)
+        super().__init__(
+            client, downloads, key=key, base=base, headers=member, classify=_classify, timing=timing
         )
-        self._downloads = downloads
 
     def request(self, job: Job) -> bytes:
         """Every field written out; `JobRejected` for what GMI Cloud does not make."""
@@ -186,17 +180,15 @@ class Gmi:
             "fast_pretreatment": False,
         }
         if job.first_frame:
-            payload["first_frame_image"] = _address(job.first_frame)
-        body = {"model": model.slug, "payload": payload}
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "replace")
+            payload["first_frame_image"] = address(job.first_frame, _NO_ADDRESS)
+        return canonical({"model": model.slug, "payload": payload})
 
     async def submit(self, body: bytes, *, key: str) -> Report:  # noqa: ARG002  # the protocol's signature
         """The paid call. GMI Cloud knows no idempotency key, so `key` is not sent."""
         request = await self._wire.call(
             "POST", "/requests", model=_Request, body=body, spends=True, repeatable=False
         )
-        return _accepted(request)
+        return self._accepted(request)
 
     async def status(self, job_id: str) -> Report:
         request = await self._wire.call("GET", f"/requests/{segment(job_id)}", model=_Request)
@@ -204,7 +196,7 @@ class Gmi:
             raise ProviderBusy("GMI Cloud answered about another job.")
         if request.state is TaskState.SUCCEEDED and not request.clip_url:
             raise ProviderBusy("GMI Cloud says the job succeeded, but names no clip.")
-        return _report(request)
+        return self._report(request)
 
     async def recover(
         self,
@@ -212,7 +204,7 @@ class Gmi:
         *,
         key: str,  # noqa: ARG002  # the protocol's signature
         since: int,
-        known: frozenset[str] = frozenset(),
+        known: frozenset[str],
     ) -> Report:
         """Look a lost submit up in the list, by what was asked and when (`since`, milliseconds since 1970).
 
@@ -229,22 +221,16 @@ class Gmi:
             raise OutcomeUnknown(f"GMI Cloud has {len(fitting)} jobs that may be this one.")
         if not fitting:
             raise OutcomeUnknown("GMI Cloud lists no such job, which does not prove that there is none.")
-        return _accepted(fitting.popitem()[1])
+        return self._accepted(fitting.popitem()[1])
 
     async def _requests(self, slug: str) -> list[_Request | None]:
+        query = {"model_id": slug}
         try:
-            found = await self._wire.call("GET", "/requests", model=_Requests, query={"model_id": slug})
-        except (JobNotFound, JobRejected) as error:
-            # Of the list, not of the job: it must not read as if the job were refused or unknown.
+            found = await self._wire.call("GET", "/requests", model=_Requests, query=query, about_job=False)
+        except JobRejected as error:
+            # Of the list, not of the job: it must not read as if the job were refused.
             raise OutcomeUnknown(f"GMI Cloud gives no list to look in: {error}") from error
         return found.requests
-
-    async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
-        """None: GMI Cloud keeps no history of a job."""
-        return []
-
-    async def download(self, url: str, to: Path) -> None:
-        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
 
     async def check(self) -> str:
         """Read the list of models, which tells whether the slugs are still spelt as we spell them."""
@@ -266,13 +252,30 @@ class Gmi:
         return Published(prices=prices, notes=tuple(notes))
 
     async def _listed(self) -> list[str]:
-        return (await self._wire.call("GET", "/models", model=_Models)).model_ids
+        return (await self._wire.call("GET", "/models", model=_Models, about_job=False)).model_ids
 
     async def _priced(self, slug: str) -> _PriceInfo | None:
+        path = f"/models/{segment(slug)}"
         try:
-            return (await self._wire.call("GET", f"/models/{segment(slug)}", model=_ModelInfo)).price_info
-        except JobNotFound:
+            return (await self._wire.call("GET", path, model=_ModelInfo, about_job=False)).price_info
+        except JobRejected:
             return None
+
+    def _accepted(self, request: _Request) -> Report:
+        """Of a job that is certainly ours. One that ended without its clip is no error yet: `status` asks again."""
+        if request.state is TaskState.SUCCEEDED and not request.clip_url:
+            return Report(job_id=request.request_id, state=TaskState.PROCESSING)
+        return self._report(request)
+
+    def _report(self, request: _Request) -> Report:
+        reason = self._wire.reason(request.said)
+        return Report(
+            job_id=request.request_id,
+            state=request.state,
+            clip_url=request.clip_url,
+            reason=reason,
+            content_refused=request.state is TaskState.FAILED and speaks_of_content(reason or ""),
+        )
 
 
 def _member_of(organization: str | None) -> dict[str, str]:
@@ -283,42 +286,17 @@ def _member_of(organization: str | None) -> dict[str, str]:
     return {"X-Organization-ID": organization}
 
 
-def _classify(status: int, body: bytes) -> ProviderError | None:
+def _classify(heard: Heard) -> ProviderError | None:
     """The refusals that their HTTP code alone does not show [assumed]."""
-    if status < httpx.codes.BAD_REQUEST:
+    if heard.status < httpx.codes.BAD_REQUEST:
         return None
-    said = words_of(body)
+    said = words_of(heard.body)
     # The vendor behind GMI Cloud refused the input, and no request was made.
-    vendor = status == httpx.codes.INTERNAL_SERVER_ERROR and "backend error (400)" in said.lower()
-    if not vendor and not (status == httpx.codes.FORBIDDEN and speaks_of_content(said)):
+    vendor = heard.status == httpx.codes.INTERNAL_SERVER_ERROR and "backend error (400)" in said.lower()
+    if not vendor and not (heard.status == httpx.codes.FORBIDDEN and speaks_of_content(said)):
         return None
     refusal = ContentRefused if speaks_of_content(said) else JobRejected
-    return refusal(f"GMI Cloud refused the request ({status}): {clean(said, 300)}")
-
-
-def _address(frame: Frame) -> str:
-    """Whether pictures as data are taken is unknown, so only addresses are sent."""
-    if not frame.url or not frame.url.startswith(("http://", "https://")):
-        raise JobRejected("GMI Cloud takes a picture only by its public address, and this one has none.")
-    return frame.url
-
-
-def _accepted(request: _Request) -> Report:
-    """Of a job that is certainly ours. One that ended without its clip is no error yet: `status` asks again."""
-    if request.state is TaskState.SUCCEEDED and not request.clip_url:
-        return Report(job_id=request.request_id, state=TaskState.PROCESSING)
-    return _report(request)
-
-
-def _report(request: _Request) -> Report:
-    reason = request.why
-    return Report(
-        job_id=request.request_id,
-        state=request.state,
-        clip_url=request.clip_url,
-        reason=reason,
-        content_refused=request.state is TaskState.FAILED and speaks_of_content(reason or ""),
-    )
+    return refusal(f"GMI Cloud refused the request ({heard.status}): {reason_in(said)}")
 
 
 def _fits(request: _Request, asked: Mapping[str, Any], since: int) -> bool:

@@ -1,32 +1,32 @@
 """MindVideo: one paid, keyed POST, then reads."""
 
-import base64
-import json
 import logging
-from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 from pydantic import Field, RootModel, StringConstraints
 
-from bot.domain.errors import JobNotFound, JobRejected, ProviderBusy, ProviderError
+from bot.domain.errors import JobNotFound, JobRejected, OutcomeUnknown, ProviderBusy, ProviderError
 from bot.domain.money import micros_of
 from bot.domain.ports import Job, ProviderEvent, Report
-from bot.domain.task import Frame, TaskState
-from bot.providers.answers import Answer, Dollars, JobId, Lenient, clean, segment, speaks_of_content
-from bot.providers.downloads import Downloads
-from bot.providers.wire import Timing, Wire, bearer
+from bot.domain.task import TaskState
+from bot.providers.answers import (
+    Answer,
+    ClipUrl,
+    Dollars,
+    JobId,
+    Lenient,
+    clean,
+    segment,
+    speaks_of_content,
+    state_of,
+)
+from bot.providers.base import Hosted
+from bot.providers.bodies import canonical, picture
 
 log = logging.getLogger(__name__)
 
-BASE = "https://api.mindvideo.ai"
-LARGEST_FRAME = 3_000_000
-LARGEST_CLIP = 500_000_000
-#: Seconds one download may take.
-DOWNLOAD_SECONDS = 300.0
 _TASKS = "/api/v1/tasks"
 _EVENTS = 20
-_KEY_HELP = "Make a new key in the MindVideo dashboard and put it in MINDVIDEO_API_KEY."
 
 #: Our model to theirs, with what its schema takes: durations in seconds, resolutions, a last frame.
 _MODELS: dict[str, tuple[str, set[int], set[str], bool]] = {
@@ -34,7 +34,6 @@ _MODELS: dict[str, tuple[str, set[int], set[str], bool]] = {
     "hailuo-2.3": ("minimax-hailuo-2-3", {6, 10}, {"768p", "1080p"}, False),
 }
 
-#: Status words to our states. A word we do not know is no end: the task is asked about again.
 _STATES = {
     "queued": TaskState.QUEUED,
     "processing": TaskState.PROCESSING,
@@ -50,7 +49,7 @@ class _Problem(Answer):
 
 
 class _Video(Answer):
-    url: Annotated[str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)]
+    url: ClipUrl
 
 
 class _Output(Answer):
@@ -68,42 +67,32 @@ class _Task(Answer):
 
     @property
     def state(self) -> TaskState:
-        return _STATES.get(self.status.strip().lower(), TaskState.PROCESSING)
+        return state_of(self.status, _STATES)
 
     @property
     def clip_url(self) -> str | None:
         return self.output.videos[0].url if self.output else None
 
     @property
-    def reason(self) -> str | None:
+    def said(self) -> str:
         """The first of the places a reason may stand in; none of them is documented."""
         error = self.error
         if isinstance(error, _Problem):
             error = ": ".join(part for part in (error.code, error.message) if part)
-        return clean(error or self.message or "", 300) or None
+        return error or self.message or ""
 
 
 class _Anything(RootModel[Any]):
     pass
 
 
-class MindVideo:
+class MindVideo(Hosted):
     name = "mindvideo"
+    label = "MindVideo"
+    home = "https://api.mindvideo.ai"
+    key_help = "Make a new key in the MindVideo dashboard and put it in MINDVIDEO_API_KEY."
     idempotent = True
-
-    def __init__(
-        self,
-        client: httpx.AsyncClient,
-        downloads: Downloads,
-        *,
-        key: str,
-        base: str = BASE,
-        timing: Timing | None = None,
-    ) -> None:
-        self._wire = Wire(
-            client, base, label="MindVideo", auth=bearer(key), key_help=_KEY_HELP, timing=timing
-        )
-        self._downloads = downloads
+    recovers = True
 
     def request(self, job: Job) -> bytes:
         """Every field written out, because the defaults differ by model; `JobRejected` for what it cannot make."""
@@ -121,12 +110,10 @@ class MindVideo:
             "watermark": False,
         }
         if job.first_frame:
-            wish["first_frame_image"] = _picture(job.first_frame)
+            wish["first_frame_image"] = picture(job.first_frame, self.label)
         if job.last_frame:
-            wish["last_frame_image"] = _picture(job.last_frame)
-        body = {"model": model, "input": wish}
-        text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "replace")
+            wish["last_frame_image"] = picture(job.last_frame, self.label)
+        return canonical({"model": model, "input": wish})
 
     async def submit(self, body: bytes, *, key: str) -> Report:
         task = await self._wire.call(
@@ -143,6 +130,20 @@ class MindVideo:
             return Report(job_id=task.task_id, state=TaskState.PROCESSING)
         return await self._report(task)
 
+    async def recover(
+        self,
+        body: bytes,
+        *,
+        key: str,
+        since: int,  # noqa: ARG002  # the protocol's signature
+        known: frozenset[str],  # noqa: ARG002  # the protocol's signature
+    ) -> Report:
+        """Send it again: the same key and bytes show the job that there is, and cost nothing more."""
+        try:
+            return await self.submit(body, key=key)
+        except JobRejected as error:
+            raise OutcomeUnknown(f"This says nothing of the first try: {error}") from error
+
     async def status(self, job_id: str) -> Report:
         task = await self._wire.call("GET", f"{_TASKS}/{segment(job_id)}", model=_Task)
         if task.task_id != job_id:
@@ -154,7 +155,7 @@ class MindVideo:
     async def _report(self, task: _Task) -> Report:
         reason = None
         if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
-            reason = task.reason or await self._last_words(task.task_id)
+            reason = self._wire.reason(task.said) or await self._last_words(task.task_id)
         return Report(
             job_id=task.task_id,
             state=task.state,
@@ -175,10 +176,22 @@ class MindVideo:
         except ProviderError as error:
             log.debug("no events of job %s: %s", job_id, error)
             return []
-        return _events(history.root)
+        return self._events(history.root)
 
-    async def download(self, url: str, to: Path) -> None:
-        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
+    def _events(self, history: Any) -> list[ProviderEvent]:
+        if isinstance(history, dict):
+            history = history.get("events") or history.get("data")
+        if not isinstance(history, list):
+            return []
+        found = [self._event(entry) for entry in history[-_EVENTS:]]
+        return [event for event in found if event.text]
+
+    def _event(self, entry: Any) -> ProviderEvent:
+        when, said = "", entry if isinstance(entry, str) else ""
+        if isinstance(entry, dict):
+            when = "".join(_texts(entry, "at", "time", "created_at", "timestamp")[:1])
+            said = ": ".join(_texts(entry, "status", "type", "event", "message"))
+        return ProviderEvent(clean(self._wire.hide(when), 40), clean(self._wire.hide(said), 120))
 
     async def check(self) -> str:
         """Ask for a job that cannot exist: whoever may look for it has a working key."""
@@ -189,20 +202,6 @@ class MindVideo:
         raise ProviderBusy("MindVideo knows a job that cannot exist: check the address.")
 
 
-def _picture(frame: Frame) -> str:
-    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
-    if frame.url:
-        return frame.url
-    try:
-        with Path(frame.path).open("rb") as file:
-            picture = file.read(LARGEST_FRAME + 1)
-    except OSError as error:
-        raise JobRejected("The picture is no longer on this machine; send it again.") from error
-    if len(picture) > LARGEST_FRAME:
-        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that MindVideo takes.")
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
-
-
 def _cost(task: _Task) -> int | None:
     """What was charged, in micros. A clip without a charge is entered at MindVideo's own estimate, if it has one."""
     cost = task.cost_actual
@@ -210,23 +209,6 @@ def _cost(task: _Task) -> int | None:
         log.warning("MindVideo named no cost of job %s; its estimate is %s", task.task_id, task.cost_estimate)
         cost = task.cost_estimate
     return None if cost is None else micros_of(cost)
-
-
-def _events(history: Any) -> list[ProviderEvent]:
-    if isinstance(history, dict):
-        history = history.get("events") or history.get("data")
-    if not isinstance(history, list):
-        return []
-    found = [_event(entry) for entry in history[-_EVENTS:]]
-    return [event for event in found if event.text]
-
-
-def _event(entry: Any) -> ProviderEvent:
-    if isinstance(entry, dict):
-        when = _texts(entry, "at", "time", "created_at", "timestamp")[:1]
-        said = _texts(entry, "status", "type", "event", "message")
-        return ProviderEvent(clean("".join(when), 40), clean(": ".join(said), 120))
-    return ProviderEvent("", clean(entry, 120) if isinstance(entry, str) else "")
 
 
 def _texts(entry: dict[Any, Any], *names: str) -> list[str]:

@@ -1,13 +1,10 @@
 """MiniMax itself: one paid POST that must not be sent twice and cannot be looked up, then reads and a file hop."""
 
-import base64
-import json
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import httpx
 import pydantic_core
-from pydantic import BeforeValidator, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, RootModel, StringConstraints, ValidationError, model_validator
 
 from bot.domain.errors import (
     ContentRefused,
@@ -18,21 +15,28 @@ from bot.domain.errors import (
     ProviderClosed,
     ProviderError,
 )
-from bot.domain.ports import Clock, Job, ProviderEvent, Report
-from bot.domain.published import Published
-from bot.domain.task import Frame, TaskState
-from bot.providers.answers import Answer, JobId, Lenient, clean, segment, speaks_of_content, words_of
+from bot.domain.ports import Clock, Job, Report
+from bot.domain.task import TaskState
+from bot.providers.answers import (
+    Answer,
+    ClipUrl,
+    JobId,
+    Lenient,
+    clean,
+    reason_in,
+    segment,
+    speaks_of_content,
+    state_of,
+    words_of,
+)
+from bot.providers.base import Hosted
+from bot.providers.bodies import canonical, picture
 from bot.providers.downloads import Downloads
-from bot.providers.wire import Timing, Wire, bearer
+from bot.providers.wire import Heard, Timing, Verdict
 
 #: Each region has its own accounts and keys.
 INTERNATIONAL = "https://api.minimax.io"
 MAINLAND = "https://api.minimaxi.com"
-BASE = INTERNATIONAL
-LARGEST_FRAME = 3_000_000
-LARGEST_CLIP = 500_000_000
-#: Seconds one download may take.
-DOWNLOAD_SECONDS = 300.0
 #: Milliseconds a clip's link works. Older pages say nine hours.
 LINK_LIFE = 3_600_000
 _SUBMIT = "/v1/video_generation"
@@ -48,7 +52,7 @@ _MODELS = {
     "hailuo-2.3-fast": ("MiniMax-Hailuo-2.3-Fast", (frozenset(), _LARGE, frozenset())),
 }
 
-#: Status words to our states, the callback's too. A word we do not know is no end: the task is asked about again.
+#: Status words to our states, the callback's too.
 _STATES = {
     "preparing": TaskState.QUEUED,
     "queueing": TaskState.QUEUED,
@@ -57,11 +61,6 @@ _STATES = {
     "fail": TaskState.FAILED,
     "failed": TaskState.FAILED,
 }
-
-
-def _state(word: str) -> TaskState:
-    return _STATES.get(word.strip().lower(), TaskState.PROCESSING)
-
 
 _KEY_HELP = (
     f"Put a working key in MINIMAX_API_KEY. It may belong to the other region: international keys work at "
@@ -111,12 +110,12 @@ class _Reply(Answer):
     @property
     def failed(self) -> bool:
         """Whether a job is said to have failed, so that the code tells why."""
-        return isinstance(self.status, str) and _state(self.status) is TaskState.FAILED
+        return isinstance(self.status, str) and state_of(self.status, _STATES) is TaskState.FAILED
 
     @property
     def said(self) -> str:
         words = self.base_resp.status_msg if self.base_resp else None
-        return clean(f"{self.code}: {words or 'no more is said'}", 300)
+        return f"{self.code}: {words or 'no more is said'}"
 
 
 class _Accepted(_Reply):
@@ -133,21 +132,32 @@ class _Task(_Reply):
 
     @property
     def state(self) -> TaskState:
-        return _state(self.status)
+        return state_of(self.status, _STATES)
 
     @property
-    def why(self) -> str | None:
+    def told(self) -> str:
         """What it says of its failure, wherever that stands: no place is documented."""
-        told = self.base_resp.status_msg if self.base_resp else None
-        told = None if (told or "").strip().lower() == "success" else told
-        said = words_of(pydantic_core.to_json([told, self.reason, self.error, self.message]))
-        return clean(said, 300) or None
+        words = self.base_resp.status_msg if self.base_resp else None
+        words = None if (words or "").strip().lower() == "success" else words
+        return words_of(pydantic_core.to_json([words, self.reason, self.error, self.message]))
+
+
+class _Refused(_Reply):
+    """A query's answer that says that the content was refused, but nothing of the job."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.code not in _SENSITIVE or (self.failed and self.task_id):
+            raise ValueError("no refusal")
+        return self
+
+
+class _Told(RootModel[_Refused | _Task]):
+    root: Annotated[_Refused | _Task, Field(union_mode="left_to_right")]
 
 
 class _File(Answer):
-    download_url: Annotated[
-        str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)
-    ]
+    download_url: ClipUrl
     file_id: Lenient[_FileId] = None
 
 
@@ -155,20 +165,13 @@ class _Retrieved(_Reply):
     file: _File
 
 
-class _Sensitive(ContentRefused):
-    """A content refusal by its code, not by a proxy's words."""
-
-
-class _Parameter(JobRejected):
-    """A parameter was wrong; on a read that can only be the id."""
-
-
-class MiniMax:
+class MiniMax(Hosted):
     """`base` is the region's address, see `INTERNATIONAL` and `MAINLAND`."""
 
     name = "minimax"
-    idempotent = False
-    recovers = False
+    label = "MiniMax"
+    home = INTERNATIONAL
+    key_help = _KEY_HELP
 
     def __init__(
         self,
@@ -177,19 +180,10 @@ class MiniMax:
         *,
         key: str,
         clock: Clock,
-        base: str = BASE,
+        base: str | None = None,
         timing: Timing | None = None,
     ) -> None:
-        self._wire = Wire(
-            client,
-            base,
-            label="MiniMax",
-            auth=bearer(key),
-            key_help=_KEY_HELP,
-            classify=_classify,
-            timing=timing,
-        )
-        self._downloads = downloads
+        super().__init__(client, downloads, key=key, base=base, classify=_classify, timing=timing)
         self._clock = clock
 
     def request(self, job: Job) -> bytes:
@@ -204,13 +198,12 @@ class MiniMax:
         if not job.last_frame:
             wish["fast_pretreatment"] = False
         if job.first_frame:
-            wish["first_frame_image"] = _picture(job.first_frame)
+            wish["first_frame_image"] = picture(job.first_frame, self.label)
         if job.last_frame:
-            wish["last_frame_image"] = _picture(job.last_frame)
-        if callback := getattr(job, "callback", None):
-            wish["callback_url"] = callback
-        text = json.dumps(wish, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return text.encode("utf-8", "replace")
+            wish["last_frame_image"] = picture(job.last_frame, self.label)
+        if job.callback:
+            wish["callback_url"] = job.callback
+        return canonical(wish)
 
     async def submit(self, body: bytes, *, key: str) -> Report:  # noqa: ARG002  # the protocol's signature
         """The paid call. MiniMax knows no idempotency key, so `key` is not sent."""
@@ -225,18 +218,23 @@ class MiniMax:
 
     async def status(self, job_id: str) -> Report:
         segment(job_id)
-        try:
-            task = await self._wire.call("GET", _QUERY, model=_Task, query={"task_id": job_id})
-        except _Sensitive as error:
-            return Report(job_id, TaskState.FAILED, reason=str(error), content_refused=True)
-        except _Parameter as error:
-            # What MiniMax says of an id it does not know is not documented [assumed].
-            raise JobNotFound(f"MiniMax does not know this job: {error}") from error
+        told = await self._wire.call("GET", _QUERY, model=_Told, query={"task_id": job_id})
+        task = told.root
+        if isinstance(task, _Refused):
+            reason = self._wire.reason(task.said)
+            return Report(job_id, TaskState.FAILED, reason=reason, content_refused=True)
         if task.task_id != job_id:
             raise ProviderBusy("MiniMax answered about another job.")
         if task.state is TaskState.SUCCEEDED:
             return await self._finished(job_id, task.file_id or "")
-        return _report(task)
+        return self._report(task)
+
+    def _report(self, task: _Task) -> Report:
+        if task.state is not TaskState.FAILED:
+            return Report(job_id=task.task_id, state=task.state)
+        reason = self._wire.reason(task.told)
+        refused = task.code in _SENSITIVE or speaks_of_content(reason or "")
+        return Report(job_id=task.task_id, state=task.state, reason=reason, content_refused=refused)
 
     async def _finished(self, job_id: str, file_id: str) -> Report:
         """A clip is there once it has a link; a link that cannot be had yet is no failure of the job."""
@@ -256,45 +254,28 @@ class MiniMax:
 
     async def _retrieved(self, file_id: str) -> _File:
         try:
-            answer = await self._wire.call("GET", _RETRIEVE, model=_Retrieved, query={"file_id": file_id})
+            answer = await self._wire.call(
+                "GET", _RETRIEVE, model=_Retrieved, query={"file_id": file_id}, about_job=False
+            )
         except (ProviderBusy, ProviderClosed):
             raise
         except ProviderError as error:
             raise ProviderBusy(f"The clip is made, but its link cannot be had yet: {error}") from error
         return answer.file
 
-    async def recover(
-        self,
-        body: bytes,  # noqa: ARG002  # the protocol's signature
-        *,
-        key: str,  # noqa: ARG002  # the protocol's signature
-        since: int,  # noqa: ARG002  # the protocol's signature
-        known: frozenset[str] = frozenset(),  # noqa: ARG002  # the protocol's signature
-    ) -> Report:
-        raise OutcomeUnknown("MiniMax has no way to ask.")
-
-    async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
-        """None: MiniMax keeps no history of a job."""
-        return []
-
-    async def download(self, url: str, to: Path) -> None:
-        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
-
     async def check(self) -> str:
         """Ask for a job that cannot exist: whoever may look for it has a working key."""
         try:
-            answer = await self._wire.call("GET", _QUERY, model=_Reply, query={"task_id": "0"})
-        except _Parameter:
+            answer = await self._wire.call(
+                "GET", _QUERY, model=_Reply, query={"task_id": "0"}, about_job=False
+            )
+        except JobNotFound:
             return "MiniMax accepts the key."
-        except JobNotFound as error:
-            raise ProviderBusy(f"MiniMax does not know this call; check MINIMAX_API_URL: {error}") from error
+        except JobRejected as error:
+            raise ProviderBusy(f"This is no answer of MiniMax: check MINIMAX_API_URL. {error}") from error
         if answer.code is None:
             raise ProviderBusy("This is no answer of MiniMax: check MINIMAX_API_URL.")
         return "MiniMax accepts the key."
-
-    async def published(self) -> Published:
-        """Nothing: no documented call of MiniMax tells any of it."""
-        return Published(notes=("MiniMax tells neither balance nor prices to a program.",))
 
 
 def _model(job: Job) -> str:
@@ -309,50 +290,38 @@ def _model(job: Job) -> str:
     return model
 
 
-def _picture(frame: Frame) -> str:
-    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
-    if frame.url:
-        return frame.url
-    try:
-        with Path(frame.path).open("rb") as file:
-            picture = file.read(LARGEST_FRAME + 1)
-    except OSError as error:
-        raise JobRejected("The picture is no longer on this machine; send it again.") from error
-    if len(picture) > LARGEST_FRAME:
-        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that MiniMax takes.")
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
-
-
-def _classify(status: int, body: bytes) -> ProviderError | None:
+def _classify(heard: Heard) -> ProviderError | Verdict | None:
     """By `base_resp.status_code`, whatever the HTTP code; None where that tells of no error."""
     try:
-        reply = _Reply.model_validate_json(body)
+        reply = _Reply.model_validate_json(heard.body)
     except ValidationError:
         return None
-    code, said = reply.code, reply.said
+    code, said = reply.code, reason_in(reply.said)
     if not code:
         return None
     if fix := _FIXES.get(code):
         return ProviderClosed(f"MiniMax does nothing for this account ({said}). {fix}")
-    if httpx.codes.is_success(status) and reply.failed and code not in _RATES:
+    if httpx.codes.is_success(heard.status) and reply.failed and code not in _RATES:
         return None
     if (reply.task_id and reply.status is None) or (reply.status and not reply.failed and code in _SENSITIVE):
         # On a submit that names a job, sending it again may cost again.
         job_id = clean(str(reply.task_id), 80)
         return OutcomeUnknown(f"MiniMax contradicts itself about the job {job_id!r} ({said}).")
-    return _by_code(code, said) or _unheard_of(status, said)
+    return _by_code(code, said, spends=heard.spends) or _unheard_of(heard.status, said)
 
 
-def _by_code(code: int, said: str) -> ProviderError | None:
+def _by_code(code: int, said: str, *, spends: bool) -> ProviderError | Verdict | None:
     if code in _RATES:
         return ProviderBusy(f"MiniMax asks us to wait ({said}).", retry_after=_RATES[code])
     if code in _UNCLEAR:
         return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
     if code in _SENSITIVE:
-        return _Sensitive(f"MiniMax refused the request ({said}).")
-    if code == _PARAMETER:
-        return _Parameter(f"MiniMax refused the request ({said}).")
-    return JobRejected(f"MiniMax refused the request ({said}).") if code == _ILLEGAL else None
+        return ContentRefused(f"MiniMax refused the request ({said}).") if spends else Verdict.ANSWER
+    if code == _PARAMETER and not spends:
+        # Only the id can be wrong; what MiniMax says of one it does not know is not documented [assumed].
+        return JobNotFound(f"MiniMax does not know this job ({said}).")
+    refused = code in {_ILLEGAL, _PARAMETER}
+    return JobRejected(f"MiniMax refused the request ({said}).") if refused else None
 
 
 def _unheard_of(status: int, said: str) -> ProviderError | None:
@@ -360,10 +329,3 @@ def _unheard_of(status: int, said: str) -> ProviderError | None:
     if httpx.codes.is_success(status):
         return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
     return None
-
-
-def _report(task: _Task) -> Report:
-    if task.state is not TaskState.FAILED:
-        return Report(job_id=task.task_id, state=task.state)
-    refused = task.code in _SENSITIVE or speaks_of_content(task.why or "")
-    return Report(job_id=task.task_id, state=task.state, reason=task.why, content_refused=refused)

@@ -1,13 +1,10 @@
 """Novita: one paid POST that must not be sent twice and cannot be looked up, then reads."""
 
-import base64
-import json
 from decimal import Decimal
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import httpx
-from pydantic import Field, StringConstraints, ValidationError
+from pydantic import Field, RootModel, StringConstraints, ValidationError, model_validator
 
 from bot.domain.errors import (
     ContentRefused,
@@ -19,18 +16,24 @@ from bot.domain.errors import (
     ProviderError,
 )
 from bot.domain.money import dollars, micros_of
-from bot.domain.ports import Clock, Job, ProviderEvent, Report
+from bot.domain.ports import Clock, Job, Report
 from bot.domain.published import Published
-from bot.domain.task import Frame, TaskState
-from bot.providers.answers import Answer, JobId, Lenient, clean, segment, speaks_of_content
+from bot.domain.task import TaskState
+from bot.providers.answers import (
+    Answer,
+    ClipUrl,
+    JobId,
+    Lenient,
+    reason_in,
+    segment,
+    speaks_of_content,
+    state_of,
+)
+from bot.providers.base import Hosted
+from bot.providers.bodies import address, canonical, picture
 from bot.providers.downloads import Downloads
-from bot.providers.wire import Timing, Wire, bearer
+from bot.providers.wire import Heard, Timing, Verdict
 
-BASE = "https://api.novita.ai"
-LARGEST_FRAME = 3_000_000
-LARGEST_CLIP = 500_000_000
-#: Seconds one download may take.
-DOWNLOAD_SECONDS = 300.0
 _ASYNC = "/v3/async"
 _BALANCE = "/openapi/v1/billing/balance/detail"
 _KEY_HELP = "Make a new key in the Novita console and put it in NOVITA_API_KEY."
@@ -49,7 +52,6 @@ _ENDPOINTS = {
 _NAMES = {name for name, _ in _ENDPOINTS.values()}
 _FORMATS = {(6, "768p"), (10, "768p"), (6, "1080p")}
 
-#: Status words to our states. A word we do not know is no end: the task is asked about again.
 _STATES = {
     "task_status_queued": TaskState.QUEUED,
     "task_status_processing": TaskState.PROCESSING,
@@ -57,6 +59,9 @@ _STATES = {
     "task_status_failed": TaskState.FAILED,
 }
 
+_NO_ADDRESS = (
+    "Novita takes a picture without a public address only with the setting NOVITA_IMAGE_FIELD=image."
+)
 _TOP_UP = "Top up the balance in the Novita console."
 _RIGHTS = "See in the Novita console what the account may use."
 #: Reasons that only the operator can mend, and how.
@@ -70,13 +75,18 @@ _FIXES = {
     "BILLING_BALANCE_NOT_ENOUGH": _TOP_UP,
     "BILLING_AUTH_FAILED": "See in the Novita console whether billing is set up.",
 }
+_TASK_FAILED = "TASK_FAILED"
 #: Reasons after which a job may exist or not; on a read they only mean "later".
-_UNCLEAR = {"CREATE_TASK_FAILED", "GET_RESULT_FAILED", "BILLING_FAILED"}
+_UNCLEAR = {"CREATE_TASK_FAILED", "GET_RESULT_FAILED", "BILLING_FAILED", _TASK_FAILED}
 
 
 class _Problem(Answer):
     reason: Annotated[str, StringConstraints(to_upper=True, strip_whitespace=True, max_length=80)]
     message: Lenient[str] = None
+
+    @property
+    def said(self) -> str:
+        return f"{self.reason}: {self.message or 'no more is said'}"
 
 
 class _Accepted(Answer):
@@ -91,13 +101,11 @@ class _Task(Answer):
 
     @property
     def state(self) -> TaskState:
-        return _STATES.get(self.status.strip().lower(), TaskState.PROCESSING)
+        return state_of(self.status, _STATES)
 
 
 class _Video(Answer):
-    video_url: Annotated[
-        str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)
-    ]
+    video_url: ClipUrl
     #: Seconds, sent as text.
     video_url_ttl: Lenient[Annotated[int, Field(gt=0, le=31_536_000, strict=False)]] = None
 
@@ -105,6 +113,20 @@ class _Video(Answer):
 class _Result(Answer):
     task: _Task
     videos: Lenient[list[_Video]] = None
+
+
+class _Failed(_Problem):
+    """A failed job, told as an error instead of a result."""
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if self.reason != _TASK_FAILED:
+            raise ValueError("neither a result nor a failed job")
+        return self
+
+
+class _Told(RootModel[_Result | _Failed]):
+    root: Annotated[_Result | _Failed, Field(union_mode="left_to_right")]
 
 
 #: An amount of money in units of 0.0001 dollars, sent as text.
@@ -119,11 +141,7 @@ class _Balance(Answer):
     pending: Lenient[_Units] = Field(default=None, alias="pendingCharges")
 
 
-class _TaskFailed(ProviderError):
-    """A failed job, told as an error instead of a result."""
-
-
-class Novita:
+class Novita(Hosted):
     """`image_field` is the first frame's field at `minimax-hailuo-02`, whose documentation has named both.
 
     Only under `image` does it take pictures as data and a last frame. `webhooks` sends a job's callback along,
@@ -131,8 +149,9 @@ class Novita:
     """
 
     name = "novita"
-    idempotent = False
-    recovers = False
+    label = "Novita"
+    home = "https://api.novita.ai"
+    key_help = _KEY_HELP
 
     def __init__(
         self,
@@ -141,21 +160,12 @@ class Novita:
         *,
         key: str,
         clock: Clock,
-        base: str = BASE,
+        base: str | None = None,
         image_field: ImageField = "image_url",
         webhooks: bool = False,
         timing: Timing | None = None,
     ) -> None:
-        self._wire = Wire(
-            client,
-            base,
-            label="Novita",
-            auth=bearer(key),
-            key_help=_KEY_HELP,
-            classify=_classify,
-            timing=timing,
-        )
-        self._downloads = downloads
+        super().__init__(client, downloads, key=key, base=base, classify=_classify, timing=timing)
         self._clock = clock
         self._image_field = image_field
         self._webhooks = webhooks
@@ -172,18 +182,19 @@ class Novita:
         if pretreats:
             wish["fast_pretreatment"] = False
         wish |= self._pictures(job)
-        callback = getattr(job, "callback", None)
-        if self._webhooks and callback:
-            wish["extra"] = {"webhook": {"url": callback}}
-        text = json.dumps(wish, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-        return f"{endpoint}\n{text}".encode("utf-8", "replace")
+        if self._webhooks and job.callback:
+            wish["extra"] = {"webhook": {"url": job.callback}}
+        return endpoint.encode() + b"\n" + canonical(wish)
 
     def _pictures(self, job: Job) -> dict[str, str]:
         # The other models' pages know no edition but the one with `image`.
         field = self._image_field if job.format.model == "hailuo-02" else "image"
         pictures: dict[str, str] = {}
         if job.first_frame:
-            pictures[field] = _address(job.first_frame) if field == "image_url" else _picture(job.first_frame)
+            by_address = field == "image_url"
+            pictures[field] = (
+                address(job.first_frame, _NO_ADDRESS) if by_address else picture(job.first_frame, self.label)
+            )
         if job.last_frame:
             if job.format.model != "hailuo-02" or not job.first_frame:
                 raise JobRejected(
@@ -191,7 +202,7 @@ class Novita:
                 )
             if field != "image":
                 raise JobRejected("Novita takes a last frame only with the setting NOVITA_IMAGE_FIELD=image.")
-            pictures["end_image"] = _picture(job.last_frame)
+            pictures["end_image"] = picture(job.last_frame, self.label)
         return pictures
 
     async def submit(self, body: bytes, *, key: str) -> Report:  # noqa: ARG002  # the protocol's signature
@@ -200,48 +211,31 @@ class Novita:
         endpoint = name.decode("ascii", "replace")
         if endpoint not in _NAMES:
             raise JobRejected("The stored request names no endpoint of Novita.")
-        try:
-            accepted = await self._wire.call(
-                "POST", f"{_ASYNC}/{endpoint}", model=_Accepted, body=wish, spends=True, repeatable=False
-            )
-        except _TaskFailed as error:
-            raise OutcomeUnknown(f"Novita named no job in its answer to a paid request ({error}).") from error
+        accepted = await self._wire.call(
+            "POST", f"{_ASYNC}/{endpoint}", model=_Accepted, body=wish, spends=True, repeatable=False
+        )
         return Report(job_id=accepted.task_id, state=TaskState.QUEUED)
 
     async def status(self, job_id: str) -> Report:
         """`JobNotFound` in the first half minute may only mean that Novita has not seen its own job yet [assumed]."""
         segment(job_id)
         asked_at = self._clock()
-        try:
-            result = await self._wire.call(
-                "GET", f"{_ASYNC}/task-result", model=_Result, query={"task_id": job_id}
-            )
-        except _TaskFailed as error:
-            return _failure(job_id, str(error))
+        told = await self._wire.call("GET", f"{_ASYNC}/task-result", model=_Told, query={"task_id": job_id})
+        result = told.root
+        if isinstance(result, _Failed):
+            return self._failure(job_id, result.said)
         if result.task.task_id != job_id:
             raise ProviderBusy("Novita answered about another job.")
         if result.task.state is TaskState.FAILED:
-            return _failure(job_id, result.task.reason or "")
+            return self._failure(job_id, result.task.reason or "")
         if result.task.state is TaskState.SUCCEEDED:
             return _success(job_id, result.videos, asked_at)
         return Report(job_id=job_id, state=result.task.state, progress=result.task.progress_percent)
 
-    async def recover(
-        self,
-        body: bytes,  # noqa: ARG002  # the protocol's signature
-        *,
-        key: str,  # noqa: ARG002  # the protocol's signature
-        since: int,  # noqa: ARG002  # the protocol's signature
-        known: frozenset[str] = frozenset(),  # noqa: ARG002  # the protocol's signature
-    ) -> Report:
-        raise OutcomeUnknown("Novita has no way to ask.")
-
-    async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
-        """None: Novita keeps no history of a job."""
-        return []
-
-    async def download(self, url: str, to: Path) -> None:
-        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
+    def _failure(self, job_id: str, said: str) -> Report:
+        reason = self._wire.reason(said)
+        refused = reason is not None and (speaks_of_content(reason) or "ILLEGAL_" in reason.upper())
+        return Report(job_id=job_id, state=TaskState.FAILED, reason=reason, content_refused=refused)
 
     async def check(self) -> str:
         """Read the balance."""
@@ -260,7 +254,7 @@ class Novita:
         return Published(balance_micros=_micros(found.available), notes=notes)
 
     async def _balance(self) -> _Balance:
-        return await self._wire.call("GET", _BALANCE, model=_Balance)
+        return await self._wire.call("GET", _BALANCE, model=_Balance, about_job=False)
 
 
 def _endpoint(job: Job) -> tuple[str, bool]:
@@ -273,42 +267,22 @@ def _endpoint(job: Job) -> tuple[str, bool]:
     return found
 
 
-def _address(frame: Frame) -> str:
-    if not frame.url or not frame.url.startswith(("http://", "https://")):
-        raise JobRejected(
-            "Novita takes a picture without a public address only with the setting NOVITA_IMAGE_FIELD=image."
-        )
-    return frame.url
-
-
-def _picture(frame: Frame) -> str:
-    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
-    if frame.url:
-        return frame.url
-    try:
-        with Path(frame.path).open("rb") as file:
-            picture = file.read(LARGEST_FRAME + 1)
-    except OSError as error:
-        raise JobRejected("The picture is no longer on this machine; send it again.") from error
-    if len(picture) > LARGEST_FRAME:
-        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that Novita takes.")
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
-
-
-def _classify(status: int, body: bytes) -> ProviderError | None:
+def _classify(heard: Heard) -> ProviderError | Verdict | None:
     """By `reason`, because one reason comes with several HTTP codes; None leaves it to the code."""
-    if status < httpx.codes.BAD_REQUEST:
+    if heard.status < httpx.codes.BAD_REQUEST:
         return None
     try:
-        problem = _Problem.model_validate_json(body)
+        problem = _Problem.model_validate_json(heard.body)
     except ValidationError:
         return None
-    said = clean(f"{problem.reason}: {problem.message or 'no more is said'}", 300)
-    if fix := _FIXES.get(problem.reason):
+    reason, said = problem.reason, reason_in(problem.said)
+    if reason == _TASK_FAILED and not heard.spends:
+        return Verdict.ANSWER
+    if fix := _FIXES.get(reason):
         return ProviderClosed(f"Novita does nothing for this account ({said}). {fix}")
-    if problem.reason in _UNCLEAR:
+    if reason in _UNCLEAR:
         return OutcomeUnknown(f"Novita gave no usable answer ({said}).")
-    return _definite(problem.reason, said) or _other_billing(status, problem.reason, said)
+    return _definite(reason, said) or _other_billing(heard.status, reason, said)
 
 
 def _definite(reason: str, said: str) -> ProviderError | None:
@@ -316,8 +290,6 @@ def _definite(reason: str, said: str) -> ProviderError | None:
         return ProviderBusy(f"Novita asks us to wait ({said}).")
     if reason == "TASK_NOT_FOUND":
         return JobNotFound(f"Novita does not know this job ({said}).")
-    if reason == "TASK_FAILED":
-        return _TaskFailed(said)
     if reason.startswith("ILLEGAL_"):
         return ContentRefused(f"Novita refused the request ({said}).")
     if reason.startswith(("INVALID_", "IMAGE_")):
@@ -345,12 +317,6 @@ def _success(job_id: str, videos: list[_Video] | None, asked_at: int) -> Report:
         clip_url=videos[0].video_url,
         clip_expires_at=None if ttl is None else asked_at + ttl * 1000,
     )
-
-
-def _failure(job_id: str, said: str) -> Report:
-    reason = clean(said, 300) or None
-    refused = reason is not None and (speaks_of_content(reason) or "ILLEGAL_" in reason.upper())
-    return Report(job_id=job_id, state=TaskState.FAILED, reason=reason, content_refused=refused)
 
 
 def _micros(units: Decimal | None) -> int | None:

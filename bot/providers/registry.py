@@ -3,12 +3,18 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import httpx
 
 from bot.domain.ports import Clock, Provider
-from bot.providers import mindvideo, sandbox
 from bot.providers.downloads import Downloads
+from bot.providers.gmi import Gmi
+from bot.providers.mindvideo import MindVideo
+from bot.providers.minimax import MiniMax
+from bot.providers.novita import Novita
+from bot.providers.runware import Runware
+from bot.providers.sandbox import Sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +30,32 @@ class Parts:
     sandbox_seconds: float
 
 
-def _mindvideo(parts: Parts) -> Provider:
-    base = parts.urls.get("mindvideo", mindvideo.BASE)
-    return mindvideo.MindVideo(parts.client, parts.downloads, key=parts.keys["mindvideo"], base=base)
+class _Reach(TypedDict):
+    client: httpx.AsyncClient
+    downloads: Downloads
+    key: str
+    base: str | None
+
+
+def _reach(parts: Parts, name: str) -> _Reach:
+    """What every provider on the network is given."""
+    return {
+        "client": parts.client,
+        "downloads": parts.downloads,
+        "key": parts.keys[name],
+        "base": parts.urls.get(name),
+    }
 
 
 def _sandbox(parts: Parts) -> Provider:
-    return sandbox.Sandbox(parts.folder / "sandbox", clock=parts.clock, delay_seconds=parts.sandbox_seconds)
+    return Sandbox(parts.folder / "sandbox", clock=parts.clock, delay_seconds=parts.sandbox_seconds)
 
 
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
-    "mindvideo": _mindvideo,
+    "mindvideo": lambda parts: MindVideo(**_reach(parts, "mindvideo")),
+    "gmi": lambda parts: Gmi(**_reach(parts, "gmi")),
+    "novita": lambda parts: Novita(**_reach(parts, "novita"), clock=parts.clock),
+    "runware": lambda parts: Runware(**_reach(parts, "runware"), clock=parts.clock),
+    "minimax": lambda parts: MiniMax(**_reach(parts, "minimax"), clock=parts.clock),
     "sandbox": _sandbox,
 }

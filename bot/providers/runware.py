@@ -1,18 +1,13 @@
 """Runware: arrays of tasks over one POST; we choose a job's id, so that a lost submit can be looked up by it."""
 
-import base64
 import hashlib
-import json
 import re
 from collections.abc import Sequence
-from enum import IntEnum, auto
-from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
-import pydantic_core
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import ValidationError
 
 from bot.domain.errors import (
     ContentRefused,
@@ -24,24 +19,21 @@ from bot.domain.errors import (
     ProviderError,
     SetupError,
 )
-from bot.domain.money import dollars, micros_of
-from bot.domain.ports import Job, ProviderEvent, Report
+from bot.domain.money import dollars
+from bot.domain.ports import Clock, Job, Report
 from bot.domain.published import Published
 from bot.domain.task import Frame, TaskState
-from bot.providers.answers import Answer, Dollars, Lenient, clean, speaks_of_content, words_of
+from bot.providers.answers import speaks_of_content
+from bot.providers.base import Hosted
+from bot.providers.bodies import canonical, picture
 from bot.providers.downloads import Downloads
-from bot.providers.wire import Timing, Wire, bearer
+from bot.providers.runware_answers import Item, Kind, Problem, Reply
+from bot.providers.wire import Heard, Timing, Verdict
 
-BASE = "https://api.runware.ai"
-LARGEST_FRAME = 3_000_000
-LARGEST_CLIP = 500_000_000
-#: Seconds one download may take.
-DOWNLOAD_SECONDS = 300.0
 #: The shortest life of a link, in seconds, that Runware takes.
 SHORTEST_TTL = 60
 _V1 = "/v1"
 _PROMPT = range(2, 2001)
-_KEY_HELP = "Make a new key in the Runware dashboard and put it in RUNWARE_API_KEY."
 _ACCOUNT_HELP = "See to the key and the balance in the Runware dashboard."
 
 #: Our model to theirs, and which numbers of frames it takes. That two frames work is the seed's word, an older
@@ -54,18 +46,6 @@ _MODELS = {
 _SIZES = {"768p": (1366, 768), "1080p": (1920, 1080)}
 _FORMATS = {(6, "768p"), (10, "768p"), (6, "1080p")}
 
-#: Status words to our states. A word we do not know is no end: the task is asked about again.
-_STATES = {
-    "queued": TaskState.QUEUED,
-    "pending": TaskState.QUEUED,
-    "scheduled": TaskState.QUEUED,
-    "waiting": TaskState.QUEUED,
-    "processing": TaskState.PROCESSING,
-    "success": TaskState.SUCCEEDED,
-    "error": TaskState.FAILED,
-}
-#: Of several items about one job, the one that says most.
-_TELLING = [TaskState.QUEUED, TaskState.PROCESSING, TaskState.FAILED, TaskState.SUCCEEDED]
 #: HTTP codes that say all there is to say, whatever the body holds.
 _BY_STATUS = {
     httpx.codes.UNAUTHORIZED,
@@ -75,151 +55,13 @@ _BY_STATUS = {
 }
 
 
-class _Kind(IntEnum):
-    """What an error is to us. Of several errors about one job the first kind here counts."""
-
-    DUPLICATE = auto()
-    SAFETY = auto()
-    CLOSED = auto()
-    BUSY = auto()
-    CANCELLED = auto()
-    UNKNOWN_TASK = auto()
-    EXPIRED = auto()
-    REFUSED = auto()
-    FAILED = auto()
-    SERVER = auto()
-    OTHER = auto()
-
-
-#: Codes, in small letters, are no closed set; these are the classes of Runware's own SDK. Safety comes before
-#: validation for `invalidProviderContent`, the key before it for `invalidApiKey`; a provider's own key or credit
-#: (the vendor behind Runware) is not ours to mend.
-_KINDS = [
-    (_Kind.DUPLICATE, r"^(conflict|duplicate)\w*uuid$"),
-    (_Kind.SAFETY, r"contentpolicy|content(detected|violation)$|providercontent$|moderation"),
-    (_Kind.SAFETY, r"^(prompt|image)blocked$"),
-    (_Kind.CLOSED, r"^(?!.*provider).*(apikey|credits|quota|balance|permission|credentials|authentication)"),
-    (_Kind.CLOSED, r"^(paymentrequired|unauthorized|forbidden)$|^auth|^token"),
-    (_Kind.CLOSED, r"^(account|organization|workspace)(disabled|suspended)$"),
-    (_Kind.BUSY, r"^ratelimit|^toomanyrequests$"),
-    (_Kind.CANCELLED, r"^taskcancell?ed$"),
-    (_Kind.UNKNOWN_TASK, r"notfound$"),
-    (_Kind.EXPIRED, r"expired$"),
-    (_Kind.REFUSED, r"^(invalid|missing|unsupported|conflict|duplicate|incompatible|mismatch|validation)"),
-    (_Kind.REFUSED, r"^(value|array|max)|^unknown(parameter|model|provider)"),
-    (_Kind.FAILED, r"timeout|^provider|^(inferenceerror|noavailableserver)$|failed$|^model"),
-    (_Kind.SERVER, r"servererror$|^ser(vice|ver)unavailable$"),
-]
-
-_Uuid = Annotated[str, StringConstraints(max_length=100, to_lower=True)]
-_Url = Annotated[str, StringConstraints(pattern=r"(?i)^https?://[^\s\x00-\x1f\x7f]+$", max_length=4096)]
-
-
-class _Problem(Answer):
-    code: Lenient[str] = None
-    message: Lenient[str] = None
-    task_uuid: Lenient[_Uuid] = Field(default=None, alias="taskUUID")
-    task_type: Lenient[str] = Field(default=None, alias="taskType")
-    parameter: Any = None
-
-    @property
-    def kind(self) -> _Kind:
-        code = (self.code or "").lower()
-        found = next((kind for kind, pattern in _KINDS if re.search(pattern, code)), _Kind.OTHER)
-        clash = code.startswith(("duplicate", "conflict")) and self.parameter in ("taskUUID", ["taskUUID"])
-        return _Kind.DUPLICATE if clash else found
-
-    @property
-    def said(self) -> str:
-        return clean(": ".join(part for part in (self.code, self.message) if part), 300)
-
-    @property
-    def of_content(self) -> bool:
-        return self.kind is _Kind.SAFETY or speaks_of_content(self.said)
-
-
-class _Wallet(Answer):
-    """A balance as newer accounts show it [assumed from third-party clients]."""
-
-    amount: Dollars
-    free: Lenient[Dollars] = Field(default=None, alias="freeBalance")
-
-
-class _Item(Answer):
-    task_uuid: _Uuid = Field(alias="taskUUID")
-    status: Lenient[str] = None
-    video_url: Lenient[_Url] = Field(default=None, alias="videoURL")
-    cost: Lenient[Dollars] = None
-    unsafe: Lenient[bool] = Field(default=None, alias="NSFWContent")
-    progress: Lenient[Annotated[int, Field(ge=0, le=100)]] = None
-    balance: Lenient[Dollars | _Wallet] = None
-    error: Any = None
-    message: Any = None
-
-    @property
-    def state(self) -> TaskState:
-        if self.status is None:
-            return TaskState.SUCCEEDED if self.video_url else TaskState.QUEUED
-        return _STATES.get(self.status.strip().lower(), TaskState.PROCESSING)
-
-    @property
-    def rank(self) -> tuple[int, bool]:
-        return _TELLING.index(self.state), bool(self.video_url)
-
-    @property
-    def cost_micros(self) -> int | None:
-        return None if self.cost is None else micros_of(self.cost)
-
-    @property
-    def balance_micros(self) -> int | None:
-        found = self.balance
-        if isinstance(found, _Wallet):
-            found = found.amount + (found.free or 0)
-        return None if found is None else micros_of(found)
-
-
-class _Reply(Answer):
-    data: list[Lenient[_Item]] | None = None
-    errors: Lenient[list[Lenient[_Problem]]] = None
-    error: Lenient[_Problem] = None
-
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.data is None and not self.problems:
-            raise ValueError("neither data nor errors")
-        return self
-
-    @property
-    def problems(self) -> list[_Problem]:
-        return [problem for problem in (*(self.errors or ()), self.error) if problem]
-
-    def item(self, job_id: str) -> _Item | None:
-        about = [item for item in self.data or () if item and item.task_uuid == job_id]
-        return max(about, key=lambda item: item.rank, default=None)
-
-    def problem(self, *job_ids: str | None) -> _Problem | None:
-        """The problem of a job; of the whole request for None."""
-        about = [problem for problem in self.problems if problem.task_uuid in job_ids]
-        return min(about, key=lambda problem: problem.kind, default=None)
-
-
-class _Told(ProviderError):
-    """A refused request whose body speaks of each task by itself."""
-
-    def __init__(self, reply: _Reply) -> None:
-        super().__init__("Runware refused the request.")
-        self.reply = reply
-
-
-class _UnknownTask(JobNotFound):
-    """Runware says itself that it has no such task."""
-
-
-class Runware:
+class Runware(Hosted):
     """`safety` has Runware look at every clip; `ttl` is the life of a clip's link in seconds."""
 
     name = "runware"
-    idempotent = False
+    label = "Runware"
+    home = "https://api.runware.ai"
+    key_help = "Make a new key in the Runware dashboard and put it in RUNWARE_API_KEY."
     recovers = True
     #: Jobs asked about in one POST. No largest number is documented.
     batch = 20
@@ -230,24 +72,16 @@ class Runware:
         downloads: Downloads,
         *,
         key: str,
-        base: str = BASE,
+        clock: Clock,
+        base: str | None = None,
         safety: bool = False,
         ttl: int = 86_400,
         timing: Timing | None = None,
     ) -> None:
         if ttl < SHORTEST_TTL:
             raise SetupError(f"Runware keeps links for {SHORTEST_TTL} s at least, not {ttl}.")
-        self._wire = Wire(
-            client,
-            base,
-            label="Runware",
-            auth=bearer(key),
-            key_help=_KEY_HELP,
-            classify=_classify,
-            timing=timing,
-        )
-        self._downloads = downloads
-        self._key = key
+        super().__init__(client, downloads, key=key, base=base, classify=_classify, timing=timing)
+        self._clock = clock
         self._safety = safety
         self._ttl = ttl
 
@@ -273,19 +107,21 @@ class Runware:
         }
         if frames:
             task["inputs"] = {
-                "frameImages": [{"image": _picture(frame), "frame": place} for place, frame in frames]
+                "frameImages": [
+                    {"image": picture(frame, self.label), "frame": place} for place, frame in frames
+                ]
             }
         if self._safety:
             task["safety"] = {"checkContent": True, "mode": "fast"}
-        if callback := getattr(job, "callback", None):
-            task["webhookURL"] = callback
-        return _written([task])
+        if job.callback:
+            task["webhookURL"] = job.callback
+        return canonical([task])
 
     async def submit(self, body: bytes, *, key: str) -> Report:
-        job_id = _uuid(key)
+        job_id, asked_at = _uuid(key), self._clock()
         reply = await self._call(body, spends=True)
         if item := reply.item(job_id):
-            return self._accepted(job_id, item)
+            return self._accepted(job_id, item, asked_at)
         problem = reply.problem(job_id, None)
         if not problem:
             raise OutcomeUnknown("Runware neither took nor refused a paid request.")
@@ -311,12 +147,12 @@ class Runware:
         return outcomes
 
     async def _ask(self, job_ids: list[str]) -> dict[str, Report | ProviderError]:
-        tasks = [{"taskType": "getResponse", "taskUUID": job_id} for job_id in job_ids]
+        asked_at = self._clock()
         try:
-            reply = await self._call(_written(tasks))
+            reply = await self._call(_question(job_ids))
         except ProviderError as error:
             return dict.fromkeys(job_ids, error)
-        return {job_id: self._outcome(job_id, reply) for job_id in job_ids}
+        return {job_id: self._outcome(job_id, reply, asked_at) for job_id in job_ids}
 
     async def recover(
         self,
@@ -324,30 +160,26 @@ class Runware:
         *,
         key: str,
         since: int,  # noqa: ARG002  # the protocol's signature
-        known: frozenset[str] = frozenset(),  # noqa: ARG002  # the protocol's signature
+        known: frozenset[str],  # noqa: ARG002  # the protocol's signature
     ) -> Report:
         """Look the lost submit up by its id. Where Runware has no such task, send it again under the same id.
 
         That a second submit under one id is refused and not billed is [assumed], which is why the look-up comes
         first. A look-up that fails says nothing of the job: neither does its `ProviderBusy` or `ProviderClosed`.
         """
-        job_id = _uuid(key)
-        outcome = (await self.statuses([job_id]))[job_id]
-        if isinstance(outcome, _UnknownTask):
+        job_id, asked_at = _uuid(key), self._clock()
+        try:
+            reply = await self._call(_question([job_id]))
+        except JobRejected as error:
+            raise _untold(error) from error
+        if _is_unknown(job_id, reply):
             return await self.submit(body, key=key)
-        if isinstance(outcome, JobNotFound | JobRejected):
-            # Of the look-up or of an expired result, not of the job: it must not read as if nothing was made.
-            raise OutcomeUnknown(f"Runware does not tell what became of the job: {outcome}") from outcome
+        outcome = self._outcome(job_id, reply, asked_at)
+        if isinstance(outcome, JobNotFound):
+            raise _untold(outcome) from outcome
         if isinstance(outcome, ProviderError):
             raise outcome
         return outcome
-
-    async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
-        """None: Runware keeps no history of a job."""
-        return []
-
-    async def download(self, url: str, to: Path) -> None:
-        await self._downloads.fetch(url, to, limit=LARGEST_CLIP, seconds=DOWNLOAD_SECONDS)
 
     async def check(self) -> str:
         """Read the balance."""
@@ -366,34 +198,25 @@ class Runware:
     async def _balance(self) -> int | None:
         task_id = str(uuid4())
         task = {"taskType": "accountManagement", "taskUUID": task_id, "operation": "getDetails"}
-        reply = await self._call(_written([task]))
+        reply = await self._call(canonical([task]))
         if item := reply.item(task_id):
             return item.balance_micros
         problem = reply.problem(task_id, None)
         raise _at_large(problem) if problem else ProviderBusy("Runware says nothing of the account.")
 
-    async def _call(self, tasks: bytes, *, spends: bool = False) -> _Reply:
-        try:
-            reply = await self._wire.call(
-                "POST", _V1, model=_Reply, body=tasks, spends=spends, repeatable=not spends
-            )
-        except _Told as told:
-            reply = told.reply
-        return reply.model_copy(
-            update={"error": None, "errors": [self._hidden(one) for one in reply.problems]}
+    async def _call(self, tasks: bytes, *, spends: bool = False) -> Reply:
+        reply = await self._wire.call(
+            "POST", _V1, model=Reply, body=tasks, spends=spends, repeatable=not spends, about_job=False
         )
+        return reply.without(self._wire.hide)
 
-    def _hidden(self, problem: _Problem) -> _Problem:
-        """Without the key, which an answer about it may repeat."""
-        return problem.model_copy(update={"message": (problem.message or "").replace(self._key, "…")})
-
-    def _accepted(self, job_id: str, item: _Item) -> Report:
+    def _accepted(self, job_id: str, item: Item, asked_at: int) -> Report:
         """Of a job that is certainly ours. One that ended without its clip is no error yet: `status` asks again."""
         if item.state is TaskState.SUCCEEDED and not item.video_url:
             return Report(job_id=job_id, state=TaskState.PROCESSING)
-        return self._report(job_id, item)
+        return self._report(job_id, item, asked_at)
 
-    def _outcome(self, job_id: str, reply: _Reply) -> Report | ProviderError:
+    def _outcome(self, job_id: str, reply: Reply, asked_at: int) -> Report | ProviderError:
         """Of a job that was asked about. Where nothing is said of it, it is still pending [assumed]."""
         item, problem = reply.item(job_id), reply.problem(job_id)
         clip = item and item.state is TaskState.SUCCEEDED and item.video_url
@@ -402,23 +225,25 @@ class Runware:
         if item and item.state is TaskState.SUCCEEDED and not clip:
             return ProviderBusy("Runware says the job succeeded, but names no clip.")
         if item:
-            return self._report(job_id, item)
+            return self._report(job_id, item, asked_at)
         general = reply.problem(None)
         return _at_large(general) if general else Report(job_id=job_id, state=TaskState.PROCESSING)
 
-    def _report(self, job_id: str, item: _Item) -> Report:
-        if self._safety and item.unsafe and item.state is TaskState.SUCCEEDED:
+    def _report(self, job_id: str, item: Item, asked_at: int) -> Report:
+        """The link's life is counted from before the question, so that it is never thought to be longer."""
+        succeeded, failed = item.state is TaskState.SUCCEEDED, item.state is TaskState.FAILED
+        if self._safety and item.unsafe and succeeded:
             why = "Runware's check of the finished clip found unsafe content."
             return Report(
                 job_id, TaskState.FAILED, cost_micros=item.cost_micros, reason=why, content_refused=True
             )
-        failed = item.state is TaskState.FAILED
-        reason = _why(item) if failed else None
+        reason = self._wire.reason(item.said) if failed else None
         return Report(
             job_id=job_id,
             state=item.state,
             progress=item.progress,
-            clip_url=item.video_url if item.state is TaskState.SUCCEEDED else None,
+            clip_url=item.video_url if succeeded else None,
+            clip_expires_at=asked_at + self._ttl * 1000 if succeeded else None,
             cost_micros=item.cost_micros,
             reason=reason,
             content_refused=failed and speaks_of_content(reason or ""),
@@ -430,9 +255,8 @@ def _uuid(key: str) -> str:
     return str(UUID(bytes=hashlib.sha256(key.encode()).digest()[:16], version=4))
 
 
-def _written(tasks: list[dict[str, Any]]) -> bytes:
-    text = json.dumps(tasks, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace")
+def _question(job_ids: Sequence[str]) -> bytes:
+    return canonical([{"taskType": "getResponse", "taskUUID": job_id} for job_id in job_ids])
 
 
 def _model(job: Job, frames: int) -> str:
@@ -456,64 +280,61 @@ def _frames(job: Job) -> list[tuple[str, Frame]]:
     ]
 
 
-def _picture(frame: Frame) -> str:
-    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
-    if frame.url:
-        return frame.url
-    try:
-        with Path(frame.path).open("rb") as file:
-            picture = file.read(LARGEST_FRAME + 1)
-    except OSError as error:
-        raise JobRejected("The picture is no longer on this machine; send it again.") from error
-    if len(picture) > LARGEST_FRAME:
-        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that Runware takes.")
-    return f"data:image/jpeg;base64,{base64.b64encode(picture).decode('ascii')}"
-
-
-def _classify(status: int, body: bytes) -> ProviderError | None:
+def _classify(heard: Heard) -> Verdict | None:
     """Let the errors of single tasks speak where the HTTP code alone would; None leaves it to the code."""
-    if not httpx.codes.is_client_error(status) or status in _BY_STATUS:
+    if not httpx.codes.is_client_error(heard.status) or heard.status in _BY_STATUS:
         return None
     try:
-        reply = _Reply.model_validate_json(body)
+        problems = Reply.model_validate_json(heard.body).problems
     except ValidationError:
         return None
-    if status == httpx.codes.FORBIDDEN and not any(problem.of_content for problem in reply.problems):
+    if heard.status == httpx.codes.FORBIDDEN and not any(problem.of_content for problem in problems):
         return None
-    return _Told(reply) if reply.problems else None
+    return Verdict.ANSWER if problems else None
 
 
-def _not_taken(job_id: str, problem: _Problem) -> Report:
+def _is_unknown(job_id: str, reply: Reply) -> bool:
+    """Whether Runware says itself, and nothing else, that it has no such task."""
+    problem = reply.problem(job_id)
+    return problem is not None and problem.kind is Kind.UNKNOWN_TASK and not reply.item(job_id)
+
+
+def _untold(error: ProviderError) -> OutcomeUnknown:
+    """Of the look-up or of an expired result, not of the job: it must not read as if nothing was made."""
+    return OutcomeUnknown(f"Runware does not tell what became of the job: {error}")
+
+
+def _not_taken(job_id: str, problem: Problem) -> Report:
     """Of a submit. What is no certain refusal raises `OutcomeUnknown`."""
     kind, said = problem.kind, problem.said
-    if kind is _Kind.DUPLICATE:
+    if kind is Kind.DUPLICATE:
         # An earlier try of ours was taken, because nobody else has this id [assumed].
         return Report(job_id=job_id, state=TaskState.QUEUED)
-    if kind in {_Kind.CLOSED, _Kind.BUSY}:
+    if kind in {Kind.CLOSED, Kind.BUSY}:
         raise _at_large(problem)
-    if kind in {_Kind.SAFETY, _Kind.REFUSED, _Kind.UNKNOWN_TASK, _Kind.EXPIRED}:
+    if kind in {Kind.SAFETY, Kind.REFUSED, Kind.UNKNOWN_TASK, Kind.EXPIRED}:
         refusal = ContentRefused if problem.of_content else JobRejected
         raise refusal(f"Runware refused the request ({said}).")
-    if kind in {_Kind.CANCELLED, _Kind.FAILED} and problem.task_uuid == job_id:
+    if kind in {Kind.CANCELLED, Kind.FAILED} and problem.task_uuid == job_id:
         return _end(job_id, problem)
     raise OutcomeUnknown(f"Runware gave no usable answer to a paid request ({said}).")
 
 
-def _ended(job_id: str, problem: _Problem) -> Report | ProviderError:
+def _ended(job_id: str, problem: Problem) -> Report | ProviderError:
     """Of a job that was asked about. An error of the question, not of the job, is none of its ends."""
     kind = problem.kind
-    if kind is _Kind.UNKNOWN_TASK:
-        return _UnknownTask(f"Runware does not know this job ({problem.said}).")
-    if kind is _Kind.EXPIRED:
+    if kind is Kind.UNKNOWN_TASK:
+        return JobNotFound(f"Runware does not know this job ({problem.said}).")
+    if kind is Kind.EXPIRED:
         return JobNotFound(f"Runware no longer keeps this job ({problem.said}).")
-    question = problem.task_type == "getResponse" and kind in {_Kind.REFUSED, _Kind.OTHER}
-    if question or kind in {_Kind.CLOSED, _Kind.BUSY, _Kind.SERVER, _Kind.DUPLICATE}:
+    question = problem.task_type == "getResponse" and kind in {Kind.REFUSED, Kind.OTHER}
+    if question or kind in {Kind.CLOSED, Kind.BUSY, Kind.SERVER, Kind.DUPLICATE}:
         return _at_large(problem)
     return _end(job_id, problem)
 
 
-def _end(job_id: str, problem: _Problem) -> Report:
-    if problem.kind is _Kind.CANCELLED:
+def _end(job_id: str, problem: Problem) -> Report:
+    if problem.kind is Kind.CANCELLED:
         return Report(job_id=job_id, state=TaskState.CANCELLED, reason=problem.said)
     return Report(
         job_id=job_id,
@@ -523,13 +344,8 @@ def _end(job_id: str, problem: _Problem) -> Report:
     )
 
 
-def _at_large(problem: _Problem) -> ProviderError:
+def _at_large(problem: Problem) -> ProviderError:
     """An error that is no job's end: the operator's to mend, or something that passes."""
-    if problem.kind is _Kind.CLOSED:
+    if problem.kind is Kind.CLOSED:
         return ProviderClosed(f"Runware does nothing for this account ({problem.said}). {_ACCOUNT_HELP}")
     return ProviderBusy(f"Runware asks us to wait ({problem.said}).")
-
-
-def _why(item: _Item) -> str | None:
-    said = words_of(pydantic_core.to_json([item.error, item.message]))
-    return clean(said, 300) or None

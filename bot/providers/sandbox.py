@@ -34,10 +34,12 @@ from bot.domain.errors import (
     ProviderClosed,
 )
 from bot.domain.ports import Clock, Job, ProviderEvent, Report
+from bot.domain.published import Published
 from bot.domain.task import TaskState
 from bot.media.child import ChildFailed
 from bot.media.files import PART, arriving
 from bot.media.paint import PaintOrder, codecs, paint
+from bot.providers.base import OneByOne
 
 _ID = re.compile(r"sandbox-[A-Za-z0-9_-]{1,100}")
 _STEERING = re.compile(r"(?<!\S)!(refuse|fail|never|slow)\b")
@@ -88,9 +90,10 @@ class _Record(BaseModel):
     failure: str | None = None
 
 
-class Sandbox:
+class Sandbox(OneByOne):
     name = "sandbox"
     idempotent = True
+    recovers = True
 
     def __init__(self, folder: Path, *, clock: Clock, delay_seconds: float = 0) -> None:
         self._folder = folder
@@ -126,6 +129,16 @@ class Sandbox:
             raise JobRejected("The sandbox has another job under this key.")
         return await self._report(record)
 
+    async def recover(
+        self,
+        body: bytes,
+        *,
+        key: str,
+        since: int,  # noqa: ARG002  # the protocol's signature
+        known: frozenset[str],  # noqa: ARG002  # the protocol's signature
+    ) -> Report:
+        return await self.submit(body, key=key)
+
     async def status(self, job_id: str) -> Report:
         return await self._report(await self._known(job_id))
 
@@ -147,6 +160,9 @@ class Sandbox:
         except ChildFailed as error:
             raise ProviderClosed(f"The sandbox cannot make clips here: {error}.") from error
         return f"The sandbox makes clips on this machine: PyAV {version} can encode H.264. It costs nothing."
+
+    async def published(self) -> Published:
+        return Published(notes=("The sandbox publishes no price list or balance: it costs nothing.",))
 
     async def close(self) -> None:
         """End what is being painted; the next status of such a job starts it again."""

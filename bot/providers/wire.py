@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from enum import Enum, auto
 from http.cookiejar import CookieJar
 from typing import TypeVar
 
@@ -25,7 +26,7 @@ from bot.domain.errors import (
     ProviderError,
     SetupError,
 )
-from bot.providers.answers import bounded_body, clean, retry_after, speaks_of_content, words_of
+from bot.providers.answers import bounded_body, clean, reason_in, retry_after, speaks_of_content, words_of
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +48,36 @@ class _NoCookies(CookieJar):
         """Keep none: a provider's cookie is of no use, and parsing a hostile one costs time."""
 
 
+class _Pools(httpx.AsyncBaseTransport):
+    """Keeps its connections for the next request, but gives a request with the extension `fresh` one of its own.
+
+    A server may close a kept connection in the moment a request goes out on it. The request was not read then, and
+    nobody can tell.
+    """
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        # Ten requests for each of six providers fit; httpcore's cost grows with the number of idle connections.
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=20, keepalive_expiry=15)
+        self._kept = httpx.AsyncHTTPTransport(verify=tls, limits=limits, trust_env=False)
+        limits = httpx.Limits(max_connections=64, max_keepalive_connections=0)
+        self._fresh = httpx.AsyncHTTPTransport(verify=tls, limits=limits, trust_env=False)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        pool = self._fresh if request.extensions.get("fresh") else self._kept
+        return await pool.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._kept.aclose()
+        await self._fresh.aclose()
+
+
 def open_client(tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     """The one client of the process; the caller closes it. Loading the certificates for `tls` takes 15 ms."""
     return httpx.AsyncClient(
-        verify=tls or httpx.create_ssl_context(trust_env=False),
+        transport=_Pools(tls or httpx.create_ssl_context(trust_env=False)),
         headers={"Accept-Encoding": "identity", "User-Agent": "conch"},
         cookies=_NoCookies(),
         timeout=httpx.Timeout(connect=5, read=15, write=15, pool=10),
-        # Ten requests for each of six providers fit; httpcore's cost grows with the number of idle connections.
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=20, keepalive_expiry=15),
         follow_redirects=False,
         trust_env=False,
     )
@@ -68,9 +90,24 @@ def bearer(key: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-#: Looks at an answer before the table of errors does, 2xx included, and names its error or None. An
-#: `OutcomeUnknown` from it counts as `ProviderBusy` on a call that spends nothing.
-Classifier = Callable[[int, bytes], ProviderError | None]
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A whole answer, as a classifier sees it: our key is hidden in `body`. `spends` tells of the request."""
+
+    status: int
+    headers: httpx.Headers
+    body: bytes
+    spends: bool
+
+
+class Verdict(Enum):
+    #: The body is to be read as the model, whatever the HTTP code.
+    ANSWER = auto()
+
+
+#: Looks at an answer before the table of errors does, 2xx included, and names its error; None leaves it to the
+#: table. An `OutcomeUnknown` from it counts as `ProviderBusy` on a call that spends nothing.
+Classifier = Callable[[Heard], ProviderError | Verdict | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,11 +129,11 @@ class _Ask:
     headers: Mapping[str, str]
     spends: bool
     repeatable: bool
+    about_job: bool
+    #: An earlier try got no answer.
     lost: bool = False
-
-
-class _Unheard(JobRejected):
-    """A refusal that says nothing about an earlier try of the same call, whose answer was lost."""
+    #: The refusal is of this try alone and says nothing about an earlier one.
+    vague: bool = False
 
 
 class Wire:
@@ -141,14 +178,17 @@ class Wire:
         headers: Mapping[str, str] | None = None,
         spends: bool = False,
         repeatable: bool = True,
+        about_job: bool = True,
     ) -> M:
         """One answer as `model`, or a `ProviderError`.
 
         `spends` makes a lost answer `OutcomeUnknown`; `repeatable` says that the same bytes sent again cost
-        nothing more, so that a lost answer may be asked for again. `path` is quoted already (see `segment`).
+        nothing more, so that a lost answer may be asked for again. A paid call that is not repeatable goes out on a
+        connection of its own. `about_job` is False where a 404 cannot mean that a job is not there: a list, an
+        account. `path` is quoted already (see `segment`).
         """
         url = httpx.URL(f"{self._base}/{path.lstrip('/')}", params=query)
-        ask = _Ask(method, url, body, headers or {}, spends, repeatable)
+        ask = _Ask(method, url, body, headers or {}, spends, repeatable, about_job)
         retrying = AsyncRetrying(
             stop=self._stop,
             wait=self._wait,
@@ -158,10 +198,20 @@ class Wire:
         )
         try:
             return await retrying(self._attempt, ask, model)
-        except (ProviderBusy, ProviderClosed, JobNotFound, _Unheard) as error:
-            if ask.lost:
+        except (ProviderBusy, ProviderClosed, JobNotFound, JobRejected) as error:
+            if ask.lost and (ask.vague or not isinstance(error, JobRejected)):
                 raise self._lost(ask, f"an earlier try got no answer, the last one: {error}") from error
             raise
+
+    def hide(self, text: str) -> str:
+        """Without the key; for whatever a provider says before anyone reads it."""
+        for secret in self._secrets:
+            text = text.replace(secret, "…")
+        return text
+
+    def reason(self, text: str) -> str | None:
+        """A provider's words as the reason of a job's end; None where it says nothing."""
+        return reason_in(self.hide(text)) or None
 
     def _stop(self, state: RetryCallState) -> bool:
         if state.attempt_number >= TRIES or self._budget < _RETRY_COSTS:
@@ -210,28 +260,39 @@ class Wire:
         headers = {"Accept": "application/json", **self._auth, **ask.headers}
         if ask.body is not None:
             headers.setdefault("Content-Type", "application/json")
-        async with self._client.stream(ask.method, ask.url, content=ask.body, headers=headers) as response:
+        fresh = {"fresh": ask.spends and not ask.repeatable}
+        async with self._client.stream(
+            ask.method, ask.url, content=ask.body, headers=headers, extensions=fresh
+        ) as response:
             return response.status_code, response.headers, await bounded_body(response)
 
     def _refuse(self, ask: _Ask, status: int, headers: httpx.Headers, body: bytes | None) -> None:
-        error = self._classified(ask, status, body)
-        if not error and not httpx.codes.is_success(status):
-            error = self._error(ask, status, words_of(body or b""))
+        """Raise the error that the answer is, if it is one."""
+        heard = Heard(status, headers, self._hidden(body or b""), ask.spends)
+        verdict = None if body is None else self._classified(heard)
+        if verdict is Verdict.ANSWER or (verdict is None and httpx.codes.is_success(status)):
+            return
+        error = verdict or self._error(ask, heard)
         if isinstance(error, ProviderBusy):
-            error.retry_after = error.retry_after or retry_after(headers, self._timing.now())
-        if error:
-            raise error
+            error.retry_after = retry_after(headers, self._timing.now()) or error.retry_after
+        raise error
 
-    def _classified(self, ask: _Ask, status: int, body: bytes | None) -> ProviderError | None:
-        error = self._classify(status, body) if self._classify and body is not None else None
-        if error:
-            error.args = (self._hide(str(error)),)
-        if isinstance(error, OutcomeUnknown) and not ask.spends:
-            return ProviderBusy(str(error))
-        return error
+    def _classified(self, heard: Heard) -> ProviderError | Verdict | None:
+        verdict = self._classify(heard) if self._classify else None
+        if isinstance(verdict, ProviderError):
+            verdict.args = (self.hide(str(verdict)),)
+        if isinstance(verdict, OutcomeUnknown) and not heard.spends:
+            return ProviderBusy(str(verdict))
+        return verdict
 
-    def _error(self, ask: _Ask, status: int, said: str) -> ProviderError:
-        words = clean(self._hide(said), 300)
+    def _hidden(self, body: bytes) -> bytes:
+        for secret in self._secrets:
+            body = body.replace(secret.encode(), "…".encode())
+        return body
+
+    def _error(self, ask: _Ask, heard: Heard) -> ProviderError:
+        status, said = heard.status, words_of(heard.body)
+        words = reason_in(self.hide(said))
         tail = f" ({status}): {words}" if words else f" ({status})."
         if status == httpx.codes.PAYMENT_REQUIRED:
             return ProviderClosed(f"The balance at {self._label} is used up{tail}")
@@ -249,11 +310,13 @@ class Wire:
     def _odd_error(self, ask: _Ask, status: int, tail: str) -> ProviderError:
         if status == httpx.codes.CONFLICT:
             log.error("%s %s answered 409: one key for two bodies, a bug of ours", ask.method, ask.url.path)
-            return _Unheard(f"{self._label} refused the request{tail}")
+            ask.vague = True
+            return JobRejected(f"{self._label} refused the request{tail}")
         if not httpx.codes.is_client_error(status) or status == httpx.codes.REQUEST_TIMEOUT:
             return self._lost(ask, f"status {status}")
-        if ask.spends:
-            return _Unheard(f"{self._label} refused the request{tail}")
+        if ask.spends or (status in {404, 410} and not ask.about_job):
+            ask.vague = True
+            return JobRejected(f"{self._label} refused the request{tail}")
         if status in {404, 410}:
             return JobNotFound(f"{self._label} does not know this job{tail}")
         return self._lost(ask, f"status {status}")
@@ -272,11 +335,6 @@ class Wire:
         if ask.spends:
             return OutcomeUnknown(f"{self._label} gave no usable answer to a paid request ({why}).")
         return ProviderBusy(f"{self._label} gave no usable answer ({why}).")
-
-    def _hide(self, text: str) -> str:
-        for secret in self._secrets:
-            text = text.replace(secret, "…")
-        return text
 
 
 def _worth_repeating(ask: _Ask, error: BaseException) -> bool:

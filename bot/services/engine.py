@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from bot.domain.catalog import Catalog
 from bot.domain.errors import (
@@ -37,8 +39,11 @@ log = logging.getLogger(__name__)
 
 #: Requests in flight at one provider. httpx collapses under more.
 _IN_FLIGHT = 10
+#: Clips of one provider on their way at once.
 _DELIVERIES = 4
 _GROWTH = 1.25
+#: More reads than this let no pause grow any more; the power itself would leave the floats.
+_GROWN = 20
 #: The pause between reads grows to this many first pauses.
 _SLOWEST = 3
 _PARKED_SECONDS = 300
@@ -46,6 +51,13 @@ _PARKED_SECONDS = 300
 _CLOSED_SECONDS = 60
 _LONGEST_PAUSE = 900
 _LONGEST_WAIT = 30.0
+#: Due times beyond this are brought back when the clock went backwards, and at a start. No provider asks for more.
+_CLAMPED_SECONDS = 120
+#: A database that is full or locked is tried again this often.
+_STORAGE_SECONDS = 1.0
+#: Progress messages redrawn at a start.
+_REDRAWN = 500
+_UNBOUNDED = 1_000_000
 #: A stop may take ten seconds in all.
 _STOP_SECONDS = 5
 #: A finished clip that cannot be had is looked for again this often, for as long as it takes.
@@ -93,8 +105,10 @@ class Engine:
             name: Pace(rules.requests_per_minute, monotonic) for name, rules in catalog.providers.items()
         }
         self._lanes: dict[str, dict[str, asyncio.Task[None]]] = {}
+        self._announcing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._wake = asyncio.Event()
         self._latest = clock()
+        self._stopping = False
 
     # ------------------------------------------------------------ the scheduler
 
@@ -104,7 +118,12 @@ class Engine:
             await self.recover()
             while True:
                 self._wake.clear()
-                pause = await self.step()
+                try:
+                    pause = await self.step()
+                except StorageError as error:
+                    log.error("nothing can be started: %s", error)  # noqa: TRY400 - the sentence says all
+                    await self._rest()
+                    continue
                 try:
                     await asyncio.wait_for(self._wake.wait(), pause)
                 except TimeoutError:
@@ -118,14 +137,18 @@ class Engine:
 
     async def recover(self) -> None:
         """At start: no due time left in the far future, no file left whose task has ended."""
+        # Listed before the tasks are read: a picture that comes later belongs to a command just being placed.
+        frames = await asyncio.to_thread(_owners, self._frames)
+        kept = {str(number) for number in await self._tasks.unfinished_interactions()}
+        await asyncio.to_thread(_sweep, frames, kept)
+        files = await asyncio.to_thread(_owners, self._clips)
+        kept = {owner for owner in set(files.values()) if await self._unfinished(owner)}
+        await asyncio.to_thread(_sweep, files, kept)
         await self._clamp()
-        kept = await self._tasks.unfinished_interactions()
-        await asyncio.to_thread(_sweep, self._frames, {str(number) for number in kept})
-        unfinished = await self._tasks.unfinished(limit=500)
-        await asyncio.to_thread(_sweep, self._clips, {task.id for task in unfinished})
-        for task in unfinished:
+        outdated = await self._tasks.to_show(limit=_REDRAWN)
+        for task in outdated:
             self._announcer.changed(task)
-        log.info("%d unfinished tasks taken up", len(unfinished))
+        log.info("unfinished tasks are taken up, %d progress messages to look after", len(outdated))
 
     async def step(self) -> float:
         """Start whatever is due and has room; seconds until there may be more to do."""
@@ -136,9 +159,6 @@ class Engine:
         pause = _LONGEST_WAIT
         for name in sorted(await self._tasks.open_providers()):
             pause = min(pause, await self._serve(name, now))
-        await self._fill(
-            "delivery", _DELIVERIES, lambda limit: self._tasks.deliverable(now, limit=limit), self._deliver
-        )
         due = await self._tasks.next_due(now)
         return pause if due is None else max(0.01, min(pause, (due - now) / 1000))
 
@@ -149,6 +169,7 @@ class Engine:
 
     async def stop(self) -> None:
         """Let what is in flight finish, for some seconds; every state on disk can be gone on from anyway."""
+        self._stopping = True
         if running := [task for lane in self._lanes.values() for task in lane.values()]:
             _, late = await asyncio.wait(running, timeout=_STOP_SECONDS)
             for task in late:
@@ -156,42 +177,58 @@ class Engine:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _serve(self, name: str, now: int) -> float:
-        """Give one provider its due reads and then new submits, within its pace and its number of jobs."""
-        pace = self._paces.get(name) or Pace(60, self._monotonic)
-        room = min(_IN_FLIGHT, pace.available() + self._busy(name))
-        await self._fill(name, room, lambda limit: self._tasks.due(name, now, limit=limit), self._look, pace)
-        rules = self._catalog.providers.get(name)
-        jobs = (rules.concurrency if rules else 1) - await self._tasks.running(name) - self._starting(name)
-        room = min(_IN_FLIGHT, pace.available() + self._busy(name), jobs + self._busy(name))
+        """Give one provider its due reads, then new submits, within its pace and its number of jobs; then clips."""
+        pace = self._pace_of(name)
+        await self._fill(
+            name, pace.available(), lambda limit: self._tasks.due(name, now, limit=limit), self._look, pace
+        )
+        room = min(pace.available(), await self._free_jobs(name))
         await self._fill(name, room, lambda limit: self._startable(name, now, limit), self._start, pace)
+        # A lane of its own for each provider: one whose downloads hang holds up no other's clips.
+        await self._fill(
+            f"clips of {name}",
+            _DELIVERIES,
+            lambda limit: self._tasks.deliverable(now, provider=name, limit=limit),
+            self._deliver,
+            width=_DELIVERIES,
+        )
         return pace.wait() if pace.available() < 1 else _LONGEST_WAIT
 
+    def _pace_of(self, name: str) -> Pace:
+        """A provider that is in today's catalog no more is asked once a second."""
+        return self._paces.setdefault(name, Pace(60, self._monotonic))
+
+    async def _free_jobs(self, name: str) -> int:
+        if name not in self._providers:
+            return _IN_FLIGHT  # its held tasks are only given back
+        rules = self._catalog.providers.get(name)
+        # Before the database is asked: a start that gets there meanwhile counts twice, not never.
+        starting = sum(task.get_name() == "_start" for task in self._lanes.get(name, {}).values())
+        return (rules.concurrency if rules else 1) - starting - await self._tasks.running(name)
+
     async def _startable(self, name: str, now: int, limit: int) -> list[Task]:
-        return await self._tasks.startable(name, now, per_member=self._user_concurrency, limit=limit)
-
-    def _busy(self, lane: str) -> int:
-        return len(self._lanes.get(lane, ()))
-
-    def _starting(self, lane: str) -> int:
-        """Held tasks being started at this moment: not running yet by the database, but soon."""
-        return sum(task.get_name() == "_start" for task in self._lanes.get(lane, {}).values())
+        most = self._user_concurrency if name in self._providers else _UNBOUNDED
+        return await self._tasks.startable(name, now, per_member=most, limit=limit)
 
     async def _fill(
         self,
         lane: str,
-        room: int,
+        most: int,
         find: Callable[[int], Awaitable[list[Task]]],
         handle: Callable[[Task], Coroutine[Any, Any, None]],
         pace: Pace | None = None,
+        *,
+        width: int = _IN_FLIGHT,
     ) -> None:
+        """Launch at most `most` of what is found, and no more than `width` in all."""
         running = self._lanes.setdefault(lane, {})
-        if room <= len(running):
+        room = min(most, width - len(running))
+        if room <= 0:
             return
-        for task in await find(room + len(running)):
-            if task.id in running:
-                continue
-            if len(running) >= room:
-                break
+        # These may end while the rows are read, and the rows then tell of a state that is gone.
+        before = set(running)
+        found = [task for task in await find(room + len(before)) if task.id not in before]
+        for task in found[:room]:
             if pace:
                 pace.take()
             self._launch(running, task, handle)
@@ -214,18 +251,23 @@ class Engine:
     async def _guarded(self, task: Task, handle: Callable[[Task], Coroutine[Any, Any, None]]) -> None:
         """One task's trouble is its own: it is looked at again later, and never holds up the others."""
         try:
-            await handle(task)
+            await self._handled(task, handle)
+            if changed := await self._tasks.get(task.id):
+                self._announcer.changed(changed)
         except StaleTask as error:
             log.info("%s", error)
         except StorageError as error:
             log.error("task %s: %s", task.id, error)  # noqa: TRY400 - the sentence says all
             await self._rest()
+
+    async def _handled(self, task: Task, handle: Callable[[Task], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await handle(task)
+        except (StaleTask, StorageError):
+            raise
         except Exception:
             log.exception("task %s stopped in state %s", task.id, task.state)
             await self._later_after_bug(task)
-        else:
-            if changed := await self._tasks.get(task.id):
-                self._announcer.changed(changed)
 
     async def _later_after_bug(self, task: Task) -> None:
         current = await self._tasks.get(task.id)
@@ -240,11 +282,15 @@ class Engine:
 
     async def _rest(self) -> None:
         """A full or locked database: the due task stays due, so do not spin on it."""
-        await asyncio.sleep(1)
+        await asyncio.sleep(_STORAGE_SECONDS)
 
     async def _clamp(self) -> None:
         now = self._clock()
-        await self._tasks.clamp_due(now, latest=now + _LONGEST_PAUSE * 1000 + 60_000)
+        await self._tasks.clamp_due(now, latest=now + _CLAMPED_SECONDS * 1000)
+
+    async def _unfinished(self, task_id: str) -> bool:
+        task = await self._tasks.get(task_id)
+        return task is not None and task.state not in FINAL
 
     # ------------------------------------------------------------- held → submit
 
@@ -259,6 +305,8 @@ class Engine:
         except JobRejected as error:
             await self._fail(task, str(error))
             return
+        if self._stopping:
+            return  # a paid call that is cut off leaves a doubt, one not begun leaves none
         body = await self._tasks.begin_submit(task, body, self._clock())
         current = await self._tasks.get(task.id)
         if current is not None:
@@ -266,22 +314,26 @@ class Engine:
             await self._submit(current, provider, body, maybe_sent=False)
 
     async def _announced(self, task: Task) -> Task:
-        """A task that was held just before a crash has no progress message yet: post one."""
+        """A task that was held just before a crash has no progress message yet: post one for its command."""
         if task.progress_message_id is not None:
             return task
-        siblings = await self._tasks.of_interaction(task.interaction_id)
-        try:
-            posted = await self._announcer.announce(siblings)
-        except DeliveryError as error:
-            log.warning("task %s goes on without a progress message: %s", task.id, error)
-            return task
-        await self._tasks.announced(
-            task.interaction_id,
-            channel_id=posted.channel_id,
-            message_id=posted.message_id,
-            urls=posted.picture_urls,
-            at=self._clock(),
-        )
+        async with self._announcing.setdefault(task.interaction_id, asyncio.Lock()):
+            siblings = await self._tasks.of_interaction(task.interaction_id)
+            current = next(sibling for sibling in siblings if sibling.id == task.id)
+            if current.progress_message_id is not None:
+                return current
+            try:
+                posted = await self._announcer.announce(siblings)
+            except DeliveryError as error:
+                log.warning("task %s goes on without a progress message: %s", task.id, error)
+                return task
+            await self._tasks.announced(
+                task.interaction_id,
+                channel_id=posted.channel_id,
+                message_id=posted.message_id,
+                urls=posted.picture_urls,
+                at=self._clock(),
+            )
         return await self._tasks.get(task.id) or task
 
     def _job(self, task: Task) -> Job:
@@ -297,37 +349,65 @@ class Engine:
 
     async def _submit(self, task: Task, provider: Provider, body: bytes, *, maybe_sent: bool) -> None:
         """The paid call. `maybe_sent`: an earlier try may have been accepted, so no answer but a job ends it."""
+        answer: Report | ProviderError
         try:
-            report = await provider.submit(body, key=task.key)
-        except OutcomeUnknown as error:
-            await self._outcome_unknown(task, provider, str(error))
+            answer = await provider.submit(body, key=task.key)
         except ProviderError as error:
-            if maybe_sent:
-                await self._outcome_unknown(task, provider, str(error))
-            elif isinstance(error, ProviderBusy) and not self._overdue(task):
-                await self._tasks.not_accepted(
-                    task,
-                    self._clock(),
-                    due_at=self._in(max(error.retry_after or 0, self._pause(task))),
-                    note=str(error),
-                )
+            answer = error
+        while True:
+            try:
+                await self._keep(task, provider, answer, maybe_sent=maybe_sent)
+            except StorageError as error:
+                # The answer stands nowhere else, so it is kept in mind until the database takes it.
+                said = f"job {answer.job_id}" if isinstance(answer, Report) else str(answer)
+                log.error("task %s, %s: %s", task.id, said, error)  # noqa: TRY400 - not a bug
+                await self._rest()
             else:
-                await self._fail(task, str(error), content=isinstance(error, ContentRefused))
-                if isinstance(error, ProviderClosed):
-                    log.error("%s takes no jobs: %s", task.provider, error)  # noqa: TRY400 - not a bug
-        else:
-            await self._apply(task, report)
+                return
 
-    async def _outcome_unknown(self, task: Task, provider: Provider, why: str) -> None:
-        """A lost answer is neither success nor failure: ask again where that costs nothing, else park."""
-        if provider.idempotent and not self._overdue(task):
-            await self._tasks.postpone(
+    async def _keep(
+        self, task: Task, provider: Provider, answer: Report | ProviderError, *, maybe_sent: bool
+    ) -> None:
+        """What came of the paid call, on disk."""
+        if isinstance(answer, Report):
+            await self._take_up(task, answer)
+        elif maybe_sent or isinstance(answer, OutcomeUnknown):
+            await self._outcome_unknown(task, provider, answer)
+        elif isinstance(answer, ProviderBusy) and not self._overdue(task):
+            await self._tasks.not_accepted(
                 task,
                 self._clock(),
-                due_at=self._in(self._pause(task)),
-                problem=f"answer lost, asking again: {why}",
+                due_at=self._in(max(answer.retry_after or 0, self._pause(task))),
+                note=str(answer),
             )
+        else:
+            await self._fail(task, str(answer), content=isinstance(answer, ContentRefused))
+            if isinstance(answer, ProviderClosed):
+                log.error("%s takes no jobs: %s", task.provider, answer)
+
+    async def _take_up(self, task: Task, report: Report) -> None:
+        """The job's id first: also of one that ended at once, because the provider may have to be asked about it."""
+        if report.state in {TaskState.FAILED, TaskState.CANCELLED}:
+            now = self._clock()
+            await self._tasks.accepted(task, report.job_id, TaskState.QUEUED, now, due_at=now)
+            task = replace(task, state=TaskState.QUEUED, job_id=report.job_id)
+        await self._apply(task, report)
+
+    async def _outcome_unknown(self, task: Task, provider: Provider, why: ProviderError) -> None:
+        """A lost answer is neither success nor failure: ask again where that costs nothing, else park."""
+        if not provider.idempotent or self._overdue(task):
+            await self._park_unknown(task, str(why))
             return
+        at_least = _CLOSED_SECONDS if isinstance(why, ProviderClosed) else getattr(why, "retry_after", None)
+        await self._tasks.postpone(
+            task,
+            self._clock(),
+            due_at=self._in(max(self._pause(task), at_least or 0)),
+            problem=f"answer lost, asking again: {why}",
+        )
+
+    async def _park_unknown(self, task: Task, why: str) -> None:
+        """No more looks: without a job there is nothing to look at, and asking again might cost again."""
         await self._tasks.park(
             task, self._clock(), due_at=None, note=f"whether {task.provider} took it is unknown: {why}"
         )
@@ -345,12 +425,14 @@ class Engine:
             await self._submit_again(task, provider)
         elif task.job_id is not None:
             await self._read_status(task, provider, task.job_id)
+        else:
+            await self._tasks.postpone(task, self._clock(), due_at=None, problem=task.problem)
 
     async def _submit_again(self, task: Task, provider: Provider) -> None:
         """Found in `submitting`, after a crash or a lost answer: it may have been accepted."""
         body = await self._tasks.body(task)
         if body is None or not provider.idempotent or self._overdue(task):
-            await self._outcome_unknown(task, provider, "the bot was stopped before the answer came")
+            await self._park_unknown(task, "no answer came, and the bot was stopped or the deadline passed")
         else:
             await self._submit(task, provider, body, maybe_sent=True)
 
@@ -383,9 +465,11 @@ class Engine:
         now, state = self._clock(), report.state
         if task.state is TaskState.SUBMITTING:
             first = TaskState.PROCESSING if state is TaskState.PROCESSING else TaskState.QUEUED
-            await self._tasks.accepted(task, report.job_id, first, now, due_at=self._in(self._poll))
+            pause = self._pause(replace(task, polls=0))
+            await self._tasks.accepted(task, report.job_id, first, now, due_at=self._in(pause))
         elif task.state is TaskState.PARKED:
-            await self._tasks.observed(task, TaskState.PARKED, now, due_at=self._in(_PARKED_SECONDS))
+            due_at = self._in(_PARKED_SECONDS)
+            await self._tasks.postpone(task, now, due_at=due_at, problem=task.problem)
         elif self._overdue(task):
             await self._park_overdue(task)
         else:
@@ -407,7 +491,6 @@ class Engine:
             cost_micros=cost,
             note=note,
         )
-        self.wake()
 
     async def _fail(self, task: Task, why: str, *, content: bool = False) -> None:
         name = task.provider
@@ -417,7 +500,10 @@ class Engine:
         await self._clean(task)
 
     async def _later(self, task: Task, why: str, *, at_least: float | None = None) -> None:
-        if self._overdue(task) and task.state not in {TaskState.PARKED, TaskState.SUCCEEDED}:
+        if self._overdue(task) and task.state is TaskState.SUBMITTING:
+            await self._park_unknown(task, why)
+            return
+        if self._overdue(task) and task.state is not TaskState.PARKED:
             await self._park_overdue(task)
             return
         pause = _PARKED_SECONDS if task.state is TaskState.PARKED else self._pause(task)
@@ -441,7 +527,7 @@ class Engine:
 
     def _pause(self, task: Task) -> float:
         """Seconds: grows with every read, jittered so that tasks do not march in step."""
-        grown = min(self._poll * _GROWTH**task.polls, self._poll * _SLOWEST)
+        grown = min(self._poll * _GROWTH ** min(task.polls, _GROWN), self._poll * _SLOWEST)
         return grown * (0.9 + 0.2 * self._jitter())
 
     def _in(self, seconds: float) -> int:
@@ -463,7 +549,7 @@ class Engine:
                 task, self._clock(), due_at=None, problem=f"kept, offered in /tasks list: {error}"
             )
             return
-        except (DeliveryError, ProviderError, NotAVideo) as error:
+        except (DeliveryError, ProviderError, NotAVideo, StorageError) as error:
             await self._deliver_later(task, error)
             return
         await self._tasks.delivered(
@@ -487,7 +573,7 @@ class Engine:
         try:
             await self._download(task, provider, task.clip_url, arriving)
             await clips.probe(arriving)
-            await asyncio.to_thread(arriving.replace, clip)
+            await asyncio.to_thread(_settle, arriving, clip)
         finally:
             await asyncio.to_thread(arriving.unlink, missing_ok=True)
 
@@ -497,6 +583,7 @@ class Engine:
         except LinkExpired:
             if task.job_id is None:
                 raise
+            self._pace_of(task.provider).take()
             report = await provider.status(task.job_id)
             if not report.clip_url:
                 raise
@@ -528,9 +615,22 @@ def _unlink_frames(*frames: Frame | None) -> None:
             Path(frame.path).unlink(missing_ok=True)
 
 
-def _sweep(folder: Path, kept: set[str]) -> None:
-    """Remove files that no unfinished task owns; a name begins with its owner's id."""
-    if folder.is_dir():
-        for file in folder.iterdir():
-            if file.name.split("-")[0].split(".")[0] not in kept:
-                file.unlink(missing_ok=True)
+def _settle(arriving: Path, clip: Path) -> None:
+    """Give a checked file its name, its bytes on disk before: the name alone is believed after a power cut."""
+    with arriving.open("rb") as file:
+        os.fsync(file.fileno())
+    arriving.replace(clip)
+
+
+def _owners(folder: Path) -> dict[Path, str]:
+    """Each file with the id it belongs to, which its name begins with."""
+    if not folder.is_dir():
+        return {}
+    return {file: file.name.split("-")[0].split(".")[0] for file in folder.iterdir() if file.is_file()}
+
+
+def _sweep(files: Mapping[Path, str], kept: set[str]) -> None:
+    """Remove files that no unfinished task owns."""
+    for file, owner in files.items():
+        if owner not in kept:
+            file.unlink(missing_ok=True)

@@ -1,14 +1,15 @@
-"""A token bucket: so many calls a minute, with a small burst, on a clock that is passed in."""
+"""A token bucket: at most so many calls in any minute, with a small burst, on a clock that is passed in."""
 
 from collections.abc import Callable
 
 
 class Pace:
-    """`per_minute` calls on average, at most a sixth of them at once."""
+    """At most `per_minute` calls in any minute, and at most a sixth of them at once."""
 
     def __init__(self, per_minute: int, monotonic: Callable[[], float]) -> None:
-        self._rate = per_minute / 60
         self._burst = max(1.0, per_minute / 6)
+        # What a full bucket gives at once comes on top of what flows in, so that much less flows.
+        self._rate = (per_minute - self._burst + 1) / 60
         self._monotonic = monotonic
         self._tokens = self._burst
         self._at = monotonic()

@@ -11,7 +11,7 @@ from bot.domain.catalog import Catalog, Format, Mode, Offer
 from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
 from bot.domain.limits import explain
 from bot.domain.ports import Clock, NewId
-from bot.domain.task import Frame, Task, TaskState
+from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
 from bot.providers.downloads import Downloads
 from storage.tasks import Placed, TaskStore
@@ -93,16 +93,19 @@ class Requests:
             self._placing.discard(order.interaction_id)
 
     async def _place(self, order: Order) -> Placed:
+        # First, because what was allowed when it was placed may be refused by now.
+        if known := await self._tasks.of_interaction(order.interaction_id):
+            return Placed(known, again=True)
         prompt = clean_prompt(order.prompt)
         offer = self._offer(order.mode, order.format_id)
         self._check_options(order, prompt, offer)
-        if known := await self._tasks.of_interaction(order.interaction_id):
-            return Placed(known, again=True)
         frames = await self._prepare_frames(order, offer)
         try:
             placed = await self._tasks.place(
                 self._drafts(order, prompt, offer, frames), server_name=order.server_name
             )
+        except asyncio.CancelledError:
+            raise  # the transaction runs to its end all the same, and its tasks need their pictures
         except BaseException:
             _remove(frames)
             raise
@@ -124,6 +127,11 @@ class Requests:
             await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note="cancelled by the member")
         except StaleTask:
             raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
+        siblings = await self._tasks.of_interaction(task.interaction_id)
+        if all(sibling.state in FINAL for sibling in siblings):
+            await asyncio.to_thread(
+                _remove, [frame for frame in (task.first_frame, task.last_frame) if frame]
+            )
         return await self._tasks.get(task_id) or task
 
     def _offer(self, mode: Mode, format_id: str | None) -> Offer:
@@ -160,7 +168,8 @@ class Requests:
             )
         wanted = {Mode.TEXT: 0, Mode.IMAGE: 1, Mode.TRANSITION: 2}[order.mode]
         if len(order.attachments) != wanted:
-            raise Refusal(f"A {order.mode} clip needs {wanted} pictures; {len(order.attachments)} came.")
+            noun = "picture" if wanted == 1 else "pictures"
+            raise Refusal(f"`/video {order.mode}` takes {wanted} {noun}; {len(order.attachments)} came.")
 
     def _drafts(self, order: Order, prompt: str, offer: Offer, frames: Sequence[Frame]) -> list[Task]:
         at = self._clock()
@@ -229,7 +238,8 @@ class Requests:
         except (ProviderBusy, NotAVideo) as error:
             log.warning("interaction picture not read: %s", error)
             raise PictureRefused(
-                f"`{_shown(attachment.name)}` could not be read from Discord. Send the command once more."
+                f"`{_shown(attachment.name)}` could not be read from Discord: {error} Send the command once more, "
+                f"with a picture of at most {rules.max_bytes / 1e6:g} MB."
             ) from error
         finally:
             raw.unlink(missing_ok=True)

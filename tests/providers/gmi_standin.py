@@ -61,7 +61,7 @@ class GmiStandIn(StandIn):
         self.unmakeable = "unmakeable"
 
     def _authorize(self, request: web.Request) -> None:
-        if request.headers.get("Authorization") != f"Bearer {self.key}":
+        if not self._has_key(request):
             raise Wrong(401, "invalid api key")
         if request.headers.get("X-Organization-ID", self.organization) != self.organization:
             raise Wrong(403, "the key does not belong to this organization")

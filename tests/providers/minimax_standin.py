@@ -1,6 +1,5 @@
 """A strict MiniMax on loopback: refuses what its pages refuse, mostly with HTTP 200, and counts every charge."""
 
-import base64
 import itertools
 from typing import Any, ClassVar
 
@@ -11,6 +10,7 @@ from tests.providers.standin import (
     StandIn,
     StandInJob,
     Wrong,
+    check_data,
     list_price,
     problems,
     query,
@@ -68,7 +68,7 @@ class MiniMaxStandIn(StandIn):
         return 2**60 + 1 + int(job_id)
 
     def _authorize(self, request: web.Request) -> None:
-        if request.headers.get("Authorization") != f"Bearer {self.key}":
+        if not self._has_key(request):
             raise Wrong(self.error_status, "login fail: the api key is wrong", "1004")
 
     def _refusal(self, wrong: Wrong) -> web.Response:
@@ -152,13 +152,5 @@ def _checked(body: bytes) -> dict[str, Any]:
     if problem := problems(asked, schema):
         raise Wrong(200, f"invalid params, {problem}", _PARAMETER)
     for picture in (asked.get("first_frame_image", ""), asked.get("last_frame_image", "")):
-        _check_data(picture)
+        check_data(picture, 200, _PARAMETER)
     return asked
-
-
-def _check_data(picture: str) -> None:
-    if picture.startswith("data:"):
-        try:
-            base64.b64decode(picture.partition(",")[2], validate=True)
-        except ValueError as error:
-            raise Wrong(200, f"invalid params, {error}", _PARAMETER) from error

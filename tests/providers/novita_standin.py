@@ -1,6 +1,5 @@
 """A strict Novita on loopback: refuses what its pages refuse, and counts every charge."""
 
-import base64
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
 
@@ -11,6 +10,7 @@ from tests.providers.standin import (
     StandIn,
     StandInJob,
     Wrong,
+    check_data,
     list_price,
     problems,
     query,
@@ -94,7 +94,7 @@ class NovitaStandIn(StandIn):
     def _authorize(self, request: web.Request) -> None:
         if "Authorization" not in request.headers:
             raise Wrong(400, "no api key", "MISSING_API_KEY")
-        if request.headers["Authorization"] != f"Bearer {self.key}":
+        if not self._has_key(request):
             raise Wrong(403, "the api key is wrong", "INVALID_API_KEY")
 
     def _refusal(self, wrong: Wrong) -> web.Response:
@@ -134,7 +134,7 @@ class NovitaStandIn(StandIn):
         if problem := problems(asked, schema):
             raise Wrong(400, problem, "INVALID_REQUEST_BODY")
         for picture in (asked.get("image", ""), asked.get("end_image", "")):
-            _check_data(picture)
+            check_data(picture, 400, "INVALID_IMAGE_FORMAT")
         checked: dict[str, Any] = asked
         return checked
 
@@ -173,11 +173,3 @@ class NovitaStandIn(StandIn):
             "audios": [],
             "extra": {"seed": "7", "debug_info": {"submit_time_ms": str(job.created_at * 1000)}},
         }
-
-
-def _check_data(picture: str) -> None:
-    if picture.startswith("data:"):
-        try:
-            base64.b64decode(picture.partition(",")[2], validate=True)
-        except ValueError as error:
-            raise Wrong(400, str(error), "INVALID_IMAGE_FORMAT") from error

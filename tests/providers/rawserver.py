@@ -47,13 +47,20 @@ def served(
 
 
 class RawServer:
-    """`answers` are given first, one to each request, then `answer` for ever."""
+    """`answers` are given first, one to each request, then `answer` for ever.
+
+    A server that `keeps` leaves a connection open after its answer, and resets it, reading nothing, in the very
+    moment something comes on it again: as one that has just given up on an idle connection.
+    """
 
     def __init__(self) -> None:
         self.answers: list[Raw] = []
         self.answer = served(b"{}")
         self.requests: list[bytes] = []
         self.connections = 0
+        self.keeps = False
+        #: Requests that came on a kept connection; none of them was read.
+        self.unread = 0
         #: One entry for each request, for a test to wait for.
         self.arrived: asyncio.Queue[None] = asyncio.Queue()
         self._port = 0
@@ -88,6 +95,9 @@ class RawServer:
             self.requests.append(await _request(reader))
             self.arrived.put_nowait(None)
             await _write(writer, self.answers.pop(0) if self.answers else self.answer)
+            if self.keeps and await reader.read(1):
+                self.unread += 1
+                writer.transport.abort()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:

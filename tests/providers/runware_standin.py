@@ -1,13 +1,21 @@
 """A strict Runware on loopback: refuses what its pages refuse, answers task by task, and counts every charge."""
 
-import base64
 import re
 from decimal import Decimal
 from typing import Any, ClassVar
 
 from aiohttp import web
 
-from tests.providers.standin import Missing, StandIn, StandInJob, Wrong, list_price, problems, read_strictly
+from tests.providers.standin import (
+    Missing,
+    StandIn,
+    StandInJob,
+    Wrong,
+    check_data,
+    list_price,
+    problems,
+    read_strictly,
+)
 
 V1 = "/v1"
 LARGEST_BATCH = 20
@@ -105,7 +113,7 @@ class RunwareStandIn(StandIn):
         super().fail(job_id, reason, cost=cost)
 
     def _authorize(self, request: web.Request) -> None:
-        if request.headers.get("Authorization") != f"Bearer {self.key}":
+        if not self._has_key(request):
             raise Wrong(401, "the api key is wrong", "invalidApiKey")
 
     def _refusal(self, wrong: Wrong) -> web.Response:
@@ -221,7 +229,7 @@ def _check(task: dict[str, Any]) -> None:
     frames = task.get("inputs", {}).get("frameImages", [])
     places = [_place(number, frame) for number, frame in enumerate(frames)]
     for frame in frames:
-        _check_data(frame if isinstance(frame, str) else frame["image"])
+        check_data(frame if isinstance(frame, str) else frame["image"], 400, "invalidImage")
     allowed: dict[str, list[list[str]]] = {
         "minimax:3@1": [[], ["first"], ["first", "last"]],
         "minimax:4@1": [[], ["first"]],
@@ -235,11 +243,3 @@ def _place(number: int, frame: Any) -> str:
     """An image without a position becomes the first frame, a second one the last."""
     named = frame.get("frame") if isinstance(frame, dict) else None
     return {None: ["first", "last"][number], 0: "first", -1: "last"}.get(named, str(named))
-
-
-def _check_data(picture: str) -> None:
-    if picture.startswith("data:"):
-        try:
-            base64.b64decode(picture.partition(",")[2], validate=True)
-        except ValueError as error:
-            raise Wrong(400, str(error), "invalidImage") from error

@@ -1,6 +1,7 @@
 """What the strict stand-ins on loopback share: a server with hooks and faults, jobs, clips, charges, refusals."""
 
 import asyncio
+import base64
 import itertools
 import json
 from abc import ABC, abstractmethod
@@ -44,9 +45,9 @@ def once(fault: Fault | None, method: str = "POST") -> Hook:
     return hook
 
 
-def always(fault: Fault, method: str = "GET") -> Hook:
+def always(fault: Fault, method: str | None = "GET") -> Hook:
     async def hook(request: web.Request) -> Fault | None:
-        return fault if request.method == method else None
+        return fault if method in {None, request.method} else None
 
     return hook
 
@@ -67,12 +68,15 @@ LOST = [
     Fault(200, b'{"request_id": "..", "task_id": "a b", "status": "queued"}'),
     Fault(200, b'{"request_id": "r-1", "task_id": "t-1'),
     Fault(200, b'["r-1"]'),
+    Fault(200, b'{"request_id": null, "task_id": null, "status": 17}'),
     Fault(200, b'{"task_id":"t-1", "request_id": "r-1", "status": "queued"}', {"Content-Encoding": "br"}),
     Fault(302, b"", {"Location": "http://127.0.0.1:1/"}),
     Fault(200, b" " * (1024 * 1024 + 1)),
     Fault(200, b" " * 50, every=0.05),
     None,
 ]
+#: The same for the answer to a read. A number may be the id of another job there.
+UNREAD = [fault for fault in LOST if fault is None or b'"task_id": 17' not in fault.body]
 #: HTTP codes of a submit that certainly accepted nothing, and what they are to us.
 REFUSALS = [
     (400, JobRejected),
@@ -93,6 +97,8 @@ class Received:
     query: Mapping[str, str]
     headers: Mapping[str, str]
     body: bytes
+    #: The port of the client, which is another one for each connection.
+    port: int = 0
 
 
 @dataclass
@@ -227,6 +233,9 @@ class StandIn(ABC):
     def _authorize(self, request: web.Request) -> None:
         """Raises `Wrong` unless the key is right."""
 
+    def _has_key(self, request: web.Request) -> bool:
+        return request.headers.get("Authorization") == f"Bearer {self.key}"
+
     # What every provider does
 
     def _make(self, job_id: str, model: str, wish: dict[str, Any], price: Decimal) -> StandInJob:
@@ -252,8 +261,9 @@ class StandIn(ABC):
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        port = request.transport.get_extra_info("peername")[1] if request.transport else 0
         self.requests.append(
-            Received(request.method, request.path, dict(request.query), dict(request.headers), body)
+            Received(request.method, request.path, dict(request.query), dict(request.headers), body, port)
         )
         self._notify()
         try:
@@ -349,6 +359,15 @@ def problems(wish: object, schema: dict[str, Any]) -> str:
     """What is wrong with a wish, "" for nothing."""
     found = jsonschema.Draft202012Validator(schema).iter_errors(wish)
     return "; ".join(problem.message[:200] for problem in found)
+
+
+def check_data(picture: str, status: int, code: str = "") -> None:
+    """Whether a picture that is data can be unpacked."""
+    if picture.startswith("data:"):
+        try:
+            base64.b64decode(picture.partition(",")[2], validate=True)
+        except ValueError as error:
+            raise Wrong(status, f"invalid params, {error}", code) from error
 
 
 def _no_number(text: str) -> None:

@@ -1,19 +1,17 @@
 """GMI Cloud against its strict stand-in: what is sent, what answers mean, and that a lost submit is looked up."""
 
 import json
-import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 
-import bot.catalog
-from bot.domain.catalog import Format, Mode, Offer
+from bot.domain.catalog import Mode, Offer
 from bot.domain.errors import (
     ContentRefused,
-    JobNotFound,
     JobRejected,
     OutcomeUnknown,
     ProviderBusy,
@@ -23,25 +21,19 @@ from bot.domain.errors import (
 )
 from bot.domain.ports import Job, Provider, Report
 from bot.domain.task import Frame, TaskState
-from bot.providers.downloads import Downloads, LinkExpired
-from bot.providers.gmi import BASE, Gmi
-from bot.providers.wire import Timing, open_client
+from bot.providers.gmi import Gmi
 from tests.providers.gmi_standin import FAST, REQUESTS, SLUG, GmiStandIn
-from tests.providers.rawserver import TLS
-from tests.providers.standin import LOST, REFUSALS, Fault, always, once, says
-
-CLIP = b"a clip" * 1000
-FRAME = Frame("frame.jpg", "https://cdn.example/a.jpg?ex=1")
-
-
-class Sleeper:
-    """Sleeps no time and remembers how long it should have been."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.slept.append(seconds)
+from tests.providers.kit import (
+    CLIP,
+    FRAME,
+    ODD_IDS,
+    job,
+    offers,
+    paths_asked,
+    submitted,
+    without_gaps,
+)
+from tests.providers.standin import LOST, Fault, always, once, says
 
 
 @pytest.fixture
@@ -51,47 +43,14 @@ async def standin() -> AsyncIterator[GmiStandIn]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(TLS) as client:
-        yield client
-
-
-@pytest.fixture
-def sleeper() -> Sleeper:
-    return Sleeper()
-
-
-@pytest.fixture
-def timing(sleeper: Sleeper) -> Timing:
-    return Timing(deadline=0.3, sleep=sleeper, chance=lambda: 0.0)
-
-
-@pytest.fixture
-async def gmi(standin: GmiStandIn, client: httpx.AsyncClient, timing: Timing) -> AsyncIterator[Gmi]:
-    async with Downloads(trusted_hosts=frozenset({"127.0.0.1"}), tls=TLS) as downloads:
-        yield Gmi(client, downloads, key=standin.key, base=standin.url, timing=timing)
-
-
-def job(
-    text: str = "hailuo-02/6/768p",
-    *,
-    mode: Mode = Mode.TEXT,
-    prompt: str = "a paper boat [Pan left]",
-    enhance: bool = False,
-    first: Frame | None = None,
-    last: Frame | None = None,
-) -> Job:
-    return Job("t1", mode, Format.parse(text), prompt, enhance, first, last)
+def gmi(standin: GmiStandIn, parts: dict[str, Any]) -> Gmi:
+    return Gmi(**parts, key=standin.key, base=standin.url)
 
 
 def payload(body: bytes) -> dict[str, object]:
     found = json.loads(body)["payload"]
     assert isinstance(found, dict)
     return found
-
-
-async def submitted(gmi: Gmi, wish: Job | None = None) -> str:
-    return (await gmi.submit(gmi.request(wish or job()), key="conch-1")).job_id
 
 
 # What is sent
@@ -103,20 +62,10 @@ def test_it_is_a_provider_that_recovers(gmi: Gmi) -> None:
 
 
 def test_address_is_the_vendors() -> None:
-    assert f"https://console.gmicloud.ai{GmiStandIn.prefix}" == BASE
+    assert f"https://console.gmicloud.ai{GmiStandIn.prefix}" == Gmi.home
 
 
-OFFERS = [
-    (offer, Mode(mode))
-    for offer in bot.catalog.load().offers
-    if offer.provider == "gmi"
-    for mode in offer.modes
-]
-
-
-@pytest.mark.parametrize(
-    ("offer", "mode"), OFFERS, ids=[f"{offer.format.id}-{mode}" for offer, mode in OFFERS]
-)
+@offers("gmi")
 async def test_every_offer_is_accepted(offer: Offer, mode: Mode, gmi: Gmi, standin: GmiStandIn) -> None:
     wish = job(offer.format.id, mode=mode, first=None if mode is Mode.TEXT else FRAME)
     report = await gmi.submit(gmi.request(wish), key="conch-1")
@@ -138,10 +87,6 @@ def test_request_is_canonical(gmi: Gmi) -> None:
     )
 
 
-def test_lone_surrogate_does_not_crash(gmi: Gmi) -> None:
-    assert payload(gmi.request(job(prompt="a \ud800 b")))["prompt"] == "a ? b"
-
-
 @pytest.mark.parametrize(
     ("wish", "why"),
     [
@@ -161,28 +106,18 @@ def test_what_it_does_not_make_is_rejected(wish: Job, why: str, gmi: Gmi) -> Non
         gmi.request(wish)
 
 
-async def test_organization_is_sent_with_every_call(
-    standin: GmiStandIn, client: httpx.AsyncClient, timing: Timing
-) -> None:
+async def test_organization_is_sent_with_every_call(standin: GmiStandIn, parts: dict[str, Any]) -> None:
     standin.organization = "org-77"
-    async with Downloads(tls=TLS) as downloads:
 
-        def member(organization: str) -> Gmi:
-            return Gmi(
-                client,
-                downloads,
-                key=standin.key,
-                base=standin.url,
-                organization=organization,
-                timing=timing,
-            )
+    def member(organization: str) -> Gmi:
+        return Gmi(**parts, key=standin.key, base=standin.url, organization=organization)
 
-        await member("org-77").check()
-        assert standin.requests[0].headers["X-Organization-ID"] == "org-77"
-        with pytest.raises(ProviderClosed, match="does not belong"):
-            await member("org-other").check()
-        with pytest.raises(SetupError, match="organization"):
-            member("a\nb")
+    await member("org-77").check()
+    assert standin.requests[0].headers["X-Organization-ID"] == "org-77"
+    with pytest.raises(ProviderClosed, match="does not belong"):
+        await member("org-other").check()
+    with pytest.raises(SetupError, match="organization"):
+        member("a\nb")
 
 
 # A life
@@ -202,13 +137,6 @@ async def test_a_job_from_submit_to_clip(
     await gmi.download(report.clip_url or "", tmp_path / "clip.mp4")
     assert (tmp_path / "clip.mp4").read_bytes() == CLIP
     assert standin.refused == []
-
-
-async def test_auto_mode_moves_a_job_at_each_read(gmi: Gmi, standin: GmiStandIn) -> None:
-    standin.auto = True
-    job_id = await submitted(gmi)
-    states = [(await gmi.status(job_id)).state for _ in range(3)]
-    assert states == [TaskState.PROCESSING, TaskState.SUCCEEDED, TaskState.SUCCEEDED]
 
 
 @pytest.mark.parametrize(
@@ -237,57 +165,7 @@ async def test_accepted_job_that_ended_without_its_clip_is_not_lost(gmi: Gmi, st
     assert (report.job_id, report.state) == ("r-9", TaskState.PROCESSING)
 
 
-async def test_job_that_never_finishes_stays_queued(gmi: Gmi, standin: GmiStandIn) -> None:
-    job_id = await submitted(gmi)
-    assert {(await gmi.status(job_id)).state for _ in range(30)} == {TaskState.QUEUED}
-
-
 # Lost answers
-
-
-@pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
-@pytest.mark.parametrize("fault", LOST, ids=lambda fault: repr(fault)[:60])
-async def test_lost_submit_is_unknown_and_never_sent_again(
-    fault: Fault | None, when: str, jobs: int, gmi: Gmi, standin: GmiStandIn
-) -> None:
-    setattr(standin, when, once(fault))
-    with pytest.raises(OutcomeUnknown, match="GMI Cloud"):
-        await submitted(gmi)
-    assert (len(standin.sent("POST", REQUESTS)), len(standin.jobs), len(standin.charges)) == (1, jobs, jobs)
-    assert standin.refused == []
-
-
-@pytest.mark.parametrize(("status", "error"), REFUSALS)
-async def test_refused_submit_is_definite(
-    status: int, error: type[ProviderError], gmi: Gmi, standin: GmiStandIn
-) -> None:
-    standin.before = once(says({"error": "no"}, status))
-    with pytest.raises(error, match=str(status)):
-        await submitted(gmi)
-    assert (len(standin.requests), standin.charges) == (1, {})
-
-
-@pytest.mark.parametrize(("headers", "slept"), [({}, [0.0]), ({"Retry-After": "3"}, [3.0])])
-async def test_429_is_waited_for(
-    headers: Mapping[str, str], slept: list[float], gmi: Gmi, standin: GmiStandIn, sleeper: Sleeper
-) -> None:
-    standin.before = once(Fault(429, b"", headers))
-    await submitted(gmi)
-    assert (len(standin.sent("POST")), len(standin.charges), sleeper.slept) == (2, 1, slept)
-
-
-async def test_429_that_lasts_is_left_to_the_caller(gmi: Gmi, standin: GmiStandIn) -> None:
-    standin.before = once(Fault(429, b"", {"Retry-After": "60"}))
-    with pytest.raises(ProviderBusy) as caught:
-        await submitted(gmi)
-    assert (caught.value.retry_after, len(standin.requests), standin.charges) == (60.0, 1, {})
-
-
-async def test_connection_never_made_is_safe(client: httpx.AsyncClient, timing: Timing) -> None:
-    async with GmiStandIn() as gone, Downloads(tls=TLS) as downloads:
-        gmi = Gmi(client, downloads, key=gone.key, base=gone.url, timing=timing)
-    with pytest.raises(ProviderBusy, match="cannot be reached"):
-        await submitted(gmi)
 
 
 # Looking a lost submit up
@@ -450,7 +328,7 @@ async def told(gmi: Gmi, standin: GmiStandIn, **fields: object) -> Report:
     job_id = await submitted(gmi)
     view: dict[str, object] = {"request_id": job_id, "status": "success"}
     view |= {"outcome": {"video_url": "https://cdn.example/one.mp4"}} | fields
-    standin.before = always(says({name: value for name, value in view.items() if value is not ...}))
+    standin.before = always(says(without_gaps(view)))
     return await gmi.status(job_id)
 
 
@@ -549,14 +427,6 @@ async def test_cancelled_job_is_no_content_refusal(gmi: Gmi, standin: GmiStandIn
     assert (report.state, report.content_refused) == (TaskState.CANCELLED, False)
 
 
-@pytest.mark.parametrize("fault", LOST, ids=lambda fault: repr(fault)[:60])
-async def test_lost_read_is_tried_again(fault: Fault | None, gmi: Gmi, standin: GmiStandIn) -> None:
-    job_id = await submitted(gmi)
-    standin.before = once(fault, "GET")
-    assert (await gmi.status(job_id)).state is TaskState.QUEUED
-    assert (len(standin.sent("GET")), len(standin.charges)) == (2, 1)
-
-
 async def test_submit_refused_for_its_content(gmi: Gmi, standin: GmiStandIn) -> None:
     with pytest.raises(ContentRefused, match="violates our content policy"):
         await submitted(gmi, job(prompt="a forbidden boat"))
@@ -595,38 +465,23 @@ async def test_vendor_behind_it_refuses(gmi: Gmi, standin: GmiStandIn) -> None:
     assert (len(standin.sent("POST")), standin.charges) == (1, {})
 
 
-async def test_unknown_job(gmi: Gmi, standin: GmiStandIn) -> None:
-    with pytest.raises(JobNotFound, match="GMI Cloud does not know this job"):
-        await gmi.status("r-unknown")
-    assert await gmi.events("r-unknown") == []
-
-
-@pytest.mark.parametrize(
-    ("job_id", "path"),
-    [
-        ("a/../b", "a%2F..%2Fb"),
-        ("a?b#c", "a%3Fb%23c"),
-        ("a%2e", "a%252e"),
-        ("..", None),
-        ("", None),
-        ("a b", None),
-    ],
-)
+@ODD_IDS
 async def test_job_id_cannot_lead_elsewhere(
-    job_id: str, path: str | None, gmi: Gmi, standin: GmiStandIn
+    job_id: str, segment: str | None, gmi: Gmi, standin: GmiStandIn
 ) -> None:
-    asked: list[str] = []
-
-    async def note(request: web.Request) -> None:
-        asked.append(request.raw_path)
-
-    standin.before = note
-    with pytest.raises((JobNotFound, ProviderBusy)):
-        await gmi.status(job_id)
-    assert set(asked) == ({f"{standin.prefix}{REQUESTS}/{path}"} if path else set())
+    asked = await paths_asked(gmi, standin, job_id)
+    assert asked == ({f"{standin.prefix}{REQUESTS}/{segment}"} if segment else set())
 
 
 # Key, models, prices
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_lost_list_of_models_is_no_lost_job(status: int, gmi: Gmi, standin: GmiStandIn) -> None:
+    standin.before = always(Fault(status))
+    for asked in (gmi.check, gmi.published):
+        with pytest.raises(JobRejected, match=rf"refused the request \({status}\)"):
+            await asked()
 
 
 async def test_check_accepts_the_key(gmi: Gmi, standin: GmiStandIn) -> None:
@@ -640,16 +495,6 @@ async def test_check_names_what_is_not_listed(gmi: Gmi, standin: GmiStandIn) -> 
         "GMI Cloud accepts the key. It does not list Minimax-Hailuo-02, but minimax-hailuo-02. "
         "It does not list Minimax-Hailuo-2.3-Fast; this account may not use it."
     )
-
-
-async def test_check_tells_what_to_do_about_a_wrong_key(
-    standin: GmiStandIn, client: httpx.AsyncClient, timing: Timing
-) -> None:
-    async with Downloads(tls=TLS) as downloads:
-        gmi = Gmi(client, downloads, key="gmi-wrong-key", base=standin.url, timing=timing)
-        with pytest.raises(ProviderClosed, match="put it in GMI_API_KEY") as caught:
-            await gmi.check()
-    assert "gmi-wrong-key" not in str(caught.value)
 
 
 @pytest.mark.parametrize("view", [{}, {"model_ids": None}, {"model_ids": [17]}, []], ids=str)
@@ -695,31 +540,6 @@ async def test_listed_model_may_be_closed_to_the_account(gmi: Gmi, standin: GmiS
     published = await gmi.published()
     assert published.prices == {FAST: 190_000}
     assert "GMI Cloud names no price of Minimax-Hailuo-02." in published.notes
-
-
-async def test_expired_link_is_told_apart(gmi: Gmi, standin: GmiStandIn, tmp_path: Path) -> None:
-    with pytest.raises(LinkExpired):
-        await gmi.download(f"{standin.root}/clips/gone.mp4", tmp_path / "clip.mp4")
-
-
-async def test_no_secret_in_any_log_line(
-    gmi: Gmi, standin: GmiStandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    standin.auto = True
-    body = gmi.request(job())
-    standin.after = once(Fault(500, standin.key.encode(), {"X-Echo": standin.key[:3]}))
-    with pytest.raises(OutcomeUnknown) as caught:
-        await gmi.submit(body, key="conch-1")
-    job_id = (await recovered(gmi, standin, body)).job_id
-    while not (url := (await gmi.status(job_id)).clip_url):
-        pass
-    await gmi.download(url, tmp_path / "clip.mp4")
-    standin.before = always(says({"error": f"key {standin.key} is wrong"}, 401))
-    with pytest.raises(ProviderClosed) as closed:
-        await gmi.check()
-    assert {"bot.providers.wire", "httpx", "httpcore.http11"} <= {record.name for record in caplog.records}
-    assert standin.key not in caplog.text + str(caught.value) + str(closed.value)
 
 
 # The stand-in itself

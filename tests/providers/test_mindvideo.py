@@ -1,44 +1,31 @@
 """MindVideo against its strict stand-in: what is sent, what answers mean, and that nothing is charged twice."""
 
-import asyncio
 import base64
 import json
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from aiohttp import web
 
-import bot.catalog
-from bot.domain.catalog import Format, Mode, Offer
+from bot.domain.catalog import Mode, Offer
 from bot.domain.errors import (
-    JobNotFound,
     JobRejected,
     OutcomeUnknown,
     ProviderBusy,
-    ProviderClosed,
-    SetupError,
 )
 from bot.domain.ports import Job, Provider, ProviderEvent, Report
+from bot.domain.published import Published
 from bot.domain.task import Frame, TaskState
-from bot.providers.downloads import Downloads, LinkExpired
-from bot.providers.mindvideo import LARGEST_FRAME, MindVideo
-from bot.providers.wire import Timing, open_client
-from tests.providers.mindvideo_standin import TASKS, Fault, Hook, MindVideoStandIn
-from tests.providers.rawserver import TLS
-
-CLIP = b"a clip" * 1000
-
-
-async def no_sleep(_: float) -> None:
-    return None
-
-
-TIMING = Timing(deadline=10, sleep=no_sleep, chance=lambda: 0.0)
+from bot.providers.mindvideo import MindVideo
+from tests.providers import kit
+from tests.providers.kit import CLIP, ODD_IDS, offers, paths_asked, without_gaps
+from tests.providers.mindvideo_standin import TASKS, MindVideoStandIn
+from tests.providers.standin import Fault, Hook, always, once, says
 
 
 @pytest.fixture
@@ -48,34 +35,16 @@ async def standin() -> AsyncIterator[MindVideoStandIn]:
 
 
 @pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(TLS) as client:
-        yield client
+def mindvideo(standin: MindVideoStandIn, parts: dict[str, Any]) -> MindVideo:
+    return MindVideo(**parts, key=standin.key, base=standin.url)
 
 
-@pytest.fixture
-async def mindvideo(standin: MindVideoStandIn, client: httpx.AsyncClient) -> AsyncIterator[MindVideo]:
-    async with Downloads(trusted_hosts=frozenset({"127.0.0.1"}), tls=TLS) as downloads:
-        yield MindVideo(client, downloads, key=standin.key, base=standin.url, timing=TIMING)
+def job(text: str = "hailuo-02/5/768p", **wish: Any) -> Job:
+    return kit.job(text, **wish)
 
 
-@pytest.fixture
-def picture(tmp_path: Path) -> Frame:
-    path = tmp_path / "frame.jpg"
-    path.write_bytes(b"\xff\xd8 pixels")
-    return Frame(path=str(path))
-
-
-def job(
-    text: str = "hailuo-02/5/768p",
-    *,
-    mode: Mode = Mode.TEXT,
-    prompt: str = "a paper boat [Pan left]",
-    enhance: bool = False,
-    first: Frame | None = None,
-    last: Frame | None = None,
-) -> Job:
-    return Job("t1", mode, Format.parse(text), prompt, enhance, first, last)
+async def submitted(mindvideo: MindVideo, key: str = "conch-1") -> str:
+    return (await mindvideo.submit(mindvideo.request(job()), key=key)).job_id
 
 
 def sent_input(body: bytes) -> dict[str, object]:
@@ -84,26 +53,12 @@ def sent_input(body: bytes) -> dict[str, object]:
     return wish
 
 
-async def submitted(mindvideo: MindVideo, key: str = "conch-1") -> str:
-    return (await mindvideo.submit(mindvideo.request(job()), key=key)).job_id
-
-
 def test_it_is_a_provider(mindvideo: MindVideo) -> None:
     provider: Provider = mindvideo
-    assert (provider.name, provider.idempotent) == ("mindvideo", True)
+    assert (provider.name, provider.idempotent, provider.recovers) == ("mindvideo", True, True)
 
 
-OFFERS = [
-    (offer, Mode(mode))
-    for offer in bot.catalog.load().offers
-    if offer.provider == "mindvideo"
-    for mode in offer.modes
-]
-
-
-@pytest.mark.parametrize(
-    ("offer", "mode"), OFFERS, ids=[f"{offer.format.id}-{mode}" for offer, mode in OFFERS]
-)
+@offers("mindvideo")
 async def test_every_offer_is_accepted(
     offer: Offer, mode: Mode, mindvideo: MindVideo, standin: MindVideoStandIn, picture: Frame
 ) -> None:
@@ -137,28 +92,6 @@ def test_frame_is_an_address_where_it_has_one_and_data_otherwise(
     assert wish["last_frame_image"] == f"data:image/jpeg;base64,{data}"
 
 
-@pytest.mark.parametrize(("size", "fits"), [(LARGEST_FRAME, True), (LARGEST_FRAME + 1, False)])
-def test_data_frame_has_a_largest_size(
-    size: int, *, fits: bool, mindvideo: MindVideo, picture: Frame
-) -> None:
-    Path(picture.path).write_bytes(bytes(size))
-    wish = job(mode=Mode.IMAGE, first=picture)
-    if fits:
-        assert len(mindvideo.request(wish)) > size
-    else:
-        with pytest.raises(JobRejected, match="3 MB"):
-            mindvideo.request(wish)
-
-
-def test_missing_frame_is_told(mindvideo: MindVideo, tmp_path: Path) -> None:
-    with pytest.raises(JobRejected, match="no longer on this machine"):
-        mindvideo.request(job(mode=Mode.IMAGE, first=Frame(str(tmp_path / "gone.jpg"))))
-
-
-def test_lone_surrogate_does_not_crash(mindvideo: MindVideo) -> None:
-    assert sent_input(mindvideo.request(job(prompt="a \ud800 b")))["prompt"] == "a ? b"
-
-
 @pytest.mark.parametrize(
     "text", ["hailuo-02/6/768p", "hailuo-2.3/6/512p", "hailuo-2.3/5/768p", "hailuo-2.3-fast/6/768p"]
 )
@@ -187,13 +120,6 @@ async def test_a_job_from_submit_to_clip(
     assert standin.refused == []
 
 
-async def test_auto_mode_moves_a_job_at_each_read(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
-    standin.auto = True
-    job_id = await submitted(mindvideo)
-    states = [(await mindvideo.status(job_id)).state for _ in range(3)]
-    assert states == [TaskState.PROCESSING, TaskState.SUCCEEDED, TaskState.SUCCEEDED]
-
-
 async def test_replay_shows_a_later_status(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
     standin.finish(await submitted(mindvideo), clip=CLIP)
     report = await mindvideo.submit(mindvideo.request(job()), key="conch-1")
@@ -204,64 +130,15 @@ async def test_replay_shows_a_later_status(mindvideo: MindVideo, standin: MindVi
 # Lost answers
 
 
-def once(fault: Fault | None) -> Hook:
-    """A hook that goes wrong the first time: with this fault, or by never answering."""
-    left = [fault]
-
-    async def hook(_: web.Request) -> Fault | None:
-        if not left:
-            return None
-        if (chosen := left.pop()) is None:
-            await asyncio.Event().wait()
-        return chosen
-
-    return hook
-
-
-FAULTS = [
-    Fault(500),
-    Fault(502, b"<html>bad gateway</html>"),
-    Fault(503),
-    Fault(504),
-    Fault(408),
-    Fault(429),
-    Fault(drop=True),
-    Fault(200, b"<html>hello</html>"),
-    Fault(200, b'{"task_id": null, "status": 17}'),
-    Fault(200, b'{"task_id":"x", "status": "queued"}', {"Content-Encoding": "br"}),
-    Fault(200, b'{"task_id":"task_1"', {}),
-    Fault(302, b"", {"Location": "http://127.0.0.1:1/"}),
-]
-#: Faults that only a deadline ends.
-STUCK = [Fault(200, b" " * 1000, every=0.05), None]
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-async def test_lost_answer_is_asked_for_again_and_charged_once(
-    fault: Fault, when: str, mindvideo: MindVideo, standin: MindVideoStandIn
+async def test_lost_answer_is_asked_for_again_with_the_same_key(
+    mindvideo: MindVideo, standin: MindVideoStandIn
 ) -> None:
-    setattr(standin, when, once(fault))
+    standin.after = once(Fault(drop=True))
     body = mindvideo.request(job())
     report = await mindvideo.submit(body, key="conch-1")
     first, second = standin.sent("POST", TASKS)
     assert first.body == second.body == body
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"] == "conch-1"
-    assert list(standin.charges) == [report.job_id]
-    assert standin.refused == []
-
-
-@pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("fault", STUCK, ids=["trickled", "silent"])
-async def test_answer_that_never_ends_is_asked_for_again_and_charged_once(
-    fault: Fault | None, when: str, client: httpx.AsyncClient, standin: MindVideoStandIn
-) -> None:
-    setattr(standin, when, once(fault))
-    async with Downloads(tls=TLS) as downloads:
-        hasty = replace(TIMING, deadline=0.3)
-        mindvideo = MindVideo(client, downloads, key=standin.key, base=standin.url, timing=hasty)
-        report = await mindvideo.submit(mindvideo.request(job()), key="conch-1")
-    assert len({sent.body for sent in standin.sent("POST", TASKS)}) == 1
     assert list(standin.charges) == [report.job_id]
 
 
@@ -303,13 +180,13 @@ async def test_key_used_for_other_bytes_is_a_bug_of_ours(
 # What answers mean
 
 
-def says(view: object, part: str = "") -> Hook:
+def tells(view: object, part: str = "") -> Hook:
     """A hook that answers reads of a job, or of its events, with this."""
 
     async def hook(request: web.Request) -> Fault | None:
         if request.method == "POST" or request.path.endswith("/events") != (part == "events"):
             return None
-        return Fault(200, view if isinstance(view, bytes) else json.dumps(view).encode())
+        return says(view)
 
     return hook
 
@@ -324,7 +201,7 @@ async def told(mindvideo: MindVideo, standin: MindVideoStandIn, **fields: object
         "cost_actual": 0.3,
     }
     view |= {"output": {"videos": [{"url": "https://cdn.example/one.mp4"}]}} | fields
-    standin.before = says({name: value for name, value in view.items() if value is not ...})
+    standin.before = tells(without_gaps(view))
     return await mindvideo.status(job_id)
 
 
@@ -477,7 +354,7 @@ async def test_events_of_any_shape(
     history: object, events: list[tuple[str, str]], mindvideo: MindVideo, standin: MindVideoStandIn
 ) -> None:
     job_id = await submitted(mindvideo)
-    standin.before = says(history, "events")
+    standin.before = tells(history, "events")
     assert await mindvideo.events(job_id) == [ProviderEvent(*event) for event in events]
 
 
@@ -486,37 +363,36 @@ async def test_events_that_cannot_be_had(mindvideo: MindVideo, standin: MindVide
     assert await mindvideo.events("..") == []
 
 
-async def test_unknown_job(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
-    with pytest.raises(JobNotFound, match="MindVideo does not know this job"):
-        await mindvideo.status("task_unknown")
-
-
-@pytest.mark.parametrize(
-    ("job_id", "path"),
-    [
-        ("a/../b", "a%2F..%2Fb"),
-        ("a?b#c", "a%3Fb%23c"),
-        ("a%2e", "a%252e"),
-        ("..", None),
-        ("", None),
-        ("a b", None),
-    ],
-)
+@ODD_IDS
 async def test_job_id_cannot_lead_elsewhere(
-    job_id: str, path: str | None, mindvideo: MindVideo, standin: MindVideoStandIn
+    job_id: str, segment: str | None, mindvideo: MindVideo, standin: MindVideoStandIn
 ) -> None:
-    asked: list[str] = []
-
-    async def note(request: web.Request) -> None:
-        asked.append(request.raw_path)
-
-    standin.before = note
-    with pytest.raises((JobNotFound, ProviderBusy)):
-        await mindvideo.status(job_id)
-    assert set(asked) == ({f"{TASKS}/{path}"} if path else set())
+    asked = await paths_asked(mindvideo, standin, job_id)
+    assert asked == ({f"{TASKS}/{segment}"} if segment else set())
 
 
-# Key and base
+async def test_events_do_not_tell_the_key(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
+    standin.before = tells([{"at": standin.key, "message": f"{standin.key} is wrong"}, standin.key], "events")
+    assert await mindvideo.events("task_1") == [ProviderEvent("…", "… is wrong"), ProviderEvent("", "…")]
+
+
+# Recovering, key
+
+
+@pytest.mark.parametrize("last", [400, 404, 409, 422])
+async def test_refused_repetition_says_nothing_of_the_first_try(
+    last: int, mindvideo: MindVideo, standin: MindVideoStandIn
+) -> None:
+    body = mindvideo.request(job())
+    standin.after = always(Fault(drop=True), "POST")
+    with pytest.raises(OutcomeUnknown):
+        await mindvideo.submit(body, key="conch-1")
+    standin.after = always(Fault(last), "POST")
+    with pytest.raises(OutcomeUnknown, match=f"nothing of the first try.*{last}"):
+        await mindvideo.recover(body, key="conch-1", since=0, known=frozenset())
+    standin.after = None
+    report = await mindvideo.recover(body, key="conch-1", since=0, known=frozenset())
+    assert list(standin.charges) == [report.job_id]
 
 
 async def test_check_accepts_the_key(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
@@ -524,43 +400,9 @@ async def test_check_accepts_the_key(mindvideo: MindVideo, standin: MindVideoSta
     assert (standin.refused, standin.charges) == ([], {})
 
 
-async def test_check_tells_what_to_do_about_a_wrong_key(
-    standin: MindVideoStandIn, client: httpx.AsyncClient
-) -> None:
-    async with Downloads(tls=TLS) as downloads:
-        mindvideo = MindVideo(client, downloads, key="mv_live_wrong", base=standin.url, timing=TIMING)
-        with pytest.raises(ProviderClosed, match="Make a new key in the MindVideo dashboard") as caught:
-            await mindvideo.check()
-    assert "mv_live_wrong" not in str(caught.value)
-
-
-@pytest.mark.parametrize("key", ["", "a b", "a\nb", "schlüssel"])
-async def test_key_that_cannot_be_one_is_a_setup_error(key: str, client: httpx.AsyncClient) -> None:
-    async with Downloads(tls=TLS) as downloads:
-        with pytest.raises(SetupError, match="copy it again"):
-            MindVideo(client, downloads, key=key)
-
-
-async def test_expired_link_is_told_apart(
-    mindvideo: MindVideo, standin: MindVideoStandIn, tmp_path: Path
-) -> None:
-    with pytest.raises(LinkExpired):
-        await mindvideo.download(f"{standin.url}/clips/gone.mp4", tmp_path / "clip.mp4")
-
-
-async def test_no_secret_in_any_log_line(
-    mindvideo: MindVideo, standin: MindVideoStandIn, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    standin.auto = True
-    standin.after = once(Fault(500, standin.key.encode(), {"X-Echo": standin.key[:3]}))
-    job_id = await submitted(mindvideo)
-    while not (url := (await mindvideo.status(job_id)).clip_url):
-        pass
-    await mindvideo.download(url, tmp_path / "clip.mp4")
-    names = {record.name for record in caplog.records}
-    assert {"bot.providers.wire", "httpx", "httpcore.http11"} <= names
-    assert standin.key not in caplog.text
+async def test_nothing_is_published(mindvideo: MindVideo) -> None:
+    notes = ("MindVideo publishes no price list or balance.",)
+    assert await mindvideo.published() == Published(notes=notes)
 
 
 # The stand-in itself
@@ -612,11 +454,3 @@ async def test_stand_in_refuses_what_is_around_the_input(
     headers = {"Authorization": f"Bearer {standin.key}", "Content-Type": "application/json"} | headers
     answer = await client.post(standin.url + TASKS, content=json.dumps(body), headers=headers)
     assert (answer.status_code, len(standin.refused), standin.charges) == (status, 1, {})
-
-
-async def test_stand_in_wakes_whoever_waits(mindvideo: MindVideo, standin: MindVideoStandIn) -> None:
-    waiting = asyncio.create_task(standin.until(lambda: bool(standin.charges)))
-    await submitted(mindvideo)
-    await waiting
-    with pytest.raises(TimeoutError):
-        await standin.until(lambda: False, seconds=0.01)

@@ -25,7 +25,8 @@ from bot.domain.errors import (
     ProviderError,
 )
 from bot.providers.answers import LARGEST_ANSWER, Answer, JobId, clean
-from bot.providers.wire import Classifier, Timing, Wire, bearer, open_client
+from bot.providers.wire import Classifier, Heard, Timing, Verdict, Wire, bearer, open_client
+from tests.providers.kit import Sleeper
 from tests.providers.rawserver import TLS, Raw, RawServer, served
 
 KEY = "sk_live_s3cret-marker"
@@ -40,31 +41,10 @@ class Made(Answer):
 RIGHT = served(b'{"id": "1", "status": "queued"}')
 
 
-class Sleeper:
-    """Stands for `asyncio.sleep` and notes the seconds."""
-
-    def __init__(self) -> None:
-        self.slept: list[float] = []
-
-    async def __call__(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-
 @pytest.fixture
 async def server() -> AsyncIterator[RawServer]:
     async with RawServer() as server:
         yield server
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with open_client(TLS) as client:
-        yield client
-
-
-@pytest.fixture
-def sleeper() -> Sleeper:
-    return Sleeper()
 
 
 Wiring = Callable[..., Wire]
@@ -496,10 +476,10 @@ async def test_cancelled_call_is_not_repeated(server: RawServer, wiring: Wiring)
 
 
 async def test_classifier_looks_at_every_answer_first(server: RawServer, wiring: Wiring) -> None:
-    def classify(status: int, body: bytes) -> ProviderError | None:
-        code = json.loads(body).get("code") if body.startswith(b"{") else None
+    def classify(heard: Heard) -> ProviderError | None:
+        code = json.loads(heard.body).get("code") if heard.body.startswith(b"{") else None
         kinds = {1: ContentRefused, 2: ProviderBusy, 3: OutcomeUnknown, 4: JobNotFound}
-        return kinds[code](f"code {code} for {KEY} ({status})") if code else None
+        return kinds[code](f"code {code} for {KEY} ({heard.status})") if code else None
 
     wire = wiring(classify=classify)
     for code, submitted, reading in [
@@ -516,6 +496,89 @@ async def test_classifier_looks_at_every_answer_first(server: RawServer, wiring:
     server.answer = served(b"x", status=402)
     with pytest.raises(ProviderClosed):
         await read(wire)
+
+
+async def test_classifier_hears_the_whole_answer_but_not_the_key(server: RawServer, wiring: Wiring) -> None:
+    heard: list[Heard] = []
+    wire = wiring(classify=heard.append)
+    server.answer = served(b'{"id": "1", "status": "%s"}' % KEY.encode(), headers={"X-Code": "17"})
+    assert (await submit(wire)).status == KEY
+    await read(wire)
+    assert [(one.status, one.headers["X-Code"], one.spends) for one in heard] == [
+        (200, "17", True),
+        (200, "17", False),
+    ]
+    assert {one.body for one in heard} == {'{"id": "1", "status": "…"}'.encode()}
+
+
+@pytest.mark.parametrize(("headers", "seconds"), [({}, 5.0), ({"Retry-After": "7"}, 7.0)])
+async def test_retry_after_wins_over_the_classifiers_number(
+    headers: dict[str, str], seconds: float, server: RawServer, wiring: Wiring, sleeper: Sleeper
+) -> None:
+    server.answer = served(b"{}", headers=headers)
+    with pytest.raises(ProviderBusy) as caught:
+        await read(wiring(classify=lambda _: ProviderBusy("wait", retry_after=5.0)))
+    assert (caught.value.retry_after, sleeper.slept) == (seconds, [seconds, seconds])
+
+
+async def test_body_of_a_refusal_may_be_the_answer(server: RawServer, wiring: Wiring) -> None:
+    wire = wiring(classify=lambda heard: Verdict.ANSWER if heard.status == 400 else None)
+    server.answer = served(RIGHT.body, status=400)
+    assert await submit(wire) == await read(wire) == Made(id="1", status="queued")
+    server.answer = served(b"{}", status=400)
+    with pytest.raises(OutcomeUnknown):
+        await submit(wire, repeatable=False)
+    server.answer = served(RIGHT.body, status=422)
+    with pytest.raises(JobRejected):
+        await submit(wire)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_list_that_is_not_there_is_no_lost_job(status: int, server: RawServer, wire: Wire) -> None:
+    server.answer = served(b"", status=status)
+    with pytest.raises(JobRejected, match=rf"Acme refused the request \({status}\)"):
+        await wire.call("GET", "/v1/jobs", model=Made, about_job=False)
+    with pytest.raises(JobNotFound):
+        await read(wire)
+    assert len(server.requests) == 2
+
+
+def test_reasons_are_clean(wiring: Wiring) -> None:
+    wire = wiring()
+    assert wire.hide(f"Bearer {KEY}, {KEY}") == "Bearer …, …"
+    assert (
+        wire.reason(f"{KEY} at https://x.example/a?sig=b\n\x00 is  wrong")
+        == "… at https://x.example/a is wrong"
+    )
+    assert wire.reason("x" * 295 + KEY) == "x" * 295 + "…"
+    assert wire.reason(" \n") is None
+
+
+# Kept connections
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+async def test_paid_submit_that_may_not_be_repeated_meets_no_closed_connection(
+    connections: int, server: RawServer, wire: Wire
+) -> None:
+    body = RIGHT.body
+    server.answer = served(body, headers={"Connection": "keep-alive"})
+    server.keeps = True
+    await asyncio.gather(*(read(wire) for _ in range(connections)))
+    for _ in range(3):
+        assert (await submit(wire, repeatable=False)).id == "1"
+    assert [request.split(b" ")[0] for request in server.requests] == [b"GET"] * connections + [b"POST"] * 3
+    assert (server.connections, server.unread) == (connections + 3, 0)
+
+
+async def test_other_calls_meet_it_and_are_sent_again(server: RawServer, wire: Wire) -> None:
+    server.answer = served(RIGHT.body, headers={"Connection": "keep-alive"})
+    server.keeps = True
+    await read(wire)
+    assert (await submit(wire)).id == "1"
+    assert (await read(wire)).id == "1"
+    assert [request.split(b" ")[0] for request in server.requests] == [b"GET", b"POST", b"GET"]
+    assert server.unread == 2
 
 
 # Secrets

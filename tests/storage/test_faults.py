@@ -129,7 +129,7 @@ async def test_what_was_acknowledged_survives_a_cut_of_power(path: Path) -> None
         await asyncio.gather(*(placed(TaskStore(database), number) for number in range(40)))
         rest = after_a_cut_of_power(path, lambda log: log + log[32 : 32 + 3000])
     async with open_database(rest) as database:
-        tasks = await TaskStore(database).unfinished(limit=100)
+        tasks = await TaskStore(database).to_show(limit=100)
         assert len(tasks) == 40
         assert len(await LedgerStore(database).of_task("t39.0")) == 1
 
@@ -140,7 +140,7 @@ async def test_a_log_cut_short_loses_whole_transactions_only(path: Path) -> None
             await placed(TaskStore(database), number)
         rest = after_a_cut_of_power(path, lambda log: log[: len(log) * 2 // 3])
     async with open_database(rest) as database:
-        tasks = {task.id for task in await TaskStore(database).unfinished(limit=100)}
+        tasks = {task.id for task in await TaskStore(database).to_show(limit=100)}
         held = {row["task_id"] for row in await database.read("SELECT task_id FROM ledger")}
         assert tasks == held
         assert 0 < len(tasks) < 10

@@ -54,7 +54,7 @@ async def test_of_twenty_five_at_once_exactly_as_many_pass_as_may(
     hits = await asyncio.gather(*(hit(store, number, **changes(number)) for number in range(25)))
     assert hits.count(None) == 3
     assert {found.usage for found in hits if found} == {Usage(0, 3 * PRICE)}
-    assert len(await store.unfinished(limit=99)) == 3
+    assert len(await store.to_show(limit=99)) == 3
 
 
 @pytest.mark.parametrize(("scope", "period"), KINDS)

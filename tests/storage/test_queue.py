@@ -109,7 +109,7 @@ async def test_a_parked_task_without_a_due_time_is_left_alone(store: TaskStore) 
     await store.park(task, NOON, due_at=None, note="unknown")
     assert await store.due("mindvideo", NOON + DAY, limit=9) == []
     assert await store.open_providers() == set()
-    assert [found.id for found in await store.unfinished(limit=9)] == ["t1.0"]
+    assert [found.id for found in await store.to_show(limit=9)] == ["t1.0"]
 
 
 async def test_ahead_are_the_earlier_held_tasks_of_the_provider(store: TaskStore) -> None:
@@ -119,7 +119,7 @@ async def test_ahead_are_the_earlier_held_tasks_of_the_provider(store: TaskStore
     await placed(store, 7, created_at=NOON - 1)
     await placed(store, 8, provider="gmi", created_at=NOON - 1)
     await brought(store, await placed(store, 9, created_at=NOON - 1), TaskState.QUEUED)
-    ahead = {task.id: await store.ahead_of(task) for task in await store.unfinished(limit=9)}
+    ahead = {task.id: await store.ahead_of(task) for task in await store.to_show(limit=9)}
     places = {key: value for key, value in ahead.items() if key not in {"t8.0", "t9.0"}}
     assert places == {"t7.0": 0, "t4.0": 1, "t5.0": 2, "t5.1": 3, "t6.0": 4}
 
@@ -211,13 +211,30 @@ async def test_the_usual_time_is_of_the_last_twenty(store: TaskStore) -> None:
 # ------------------------------------------------------------------ other reads
 
 
-async def test_unfinished_is_what_is_in_no_final_state(store: TaskStore) -> None:
+async def test_what_is_left_to_show_is_unfinished_or_ended_unseen(store: TaskStore) -> None:
     for number, state in enumerate(TaskState):
-        await brought(store, await placed(store, number, created_at=NOON + number), state)
-    unfinished = await store.unfinished(limit=99)
-    assert [task.state for task in unfinished] == [state for state in TaskState if state not in FINAL]
-    assert await store.unfinished_interactions() == {task.interaction_id for task in unfinished}
-    assert await store.unfinished(limit=1) == unfinished[:1]
+        task = await brought(store, await placed(store, number, created_at=NOON + number), state)
+        if state is not TaskState.FAILED:
+            await store.end_shown(task.interaction_id)
+    shown = await store.to_show(limit=99)
+    unseen = [state for state in TaskState if state not in FINAL or state is TaskState.FAILED]
+    assert [task.state for task in shown] == unseen
+    assert await store.to_show(limit=1) == shown[:1]
+
+
+async def test_an_interaction_is_unfinished_until_its_last_task_ended(store: TaskStore) -> None:
+    tasks = [await brought(store, await placed(store, number), state) for number, state in enumerate(TaskState)]
+    unfinished = {task.interaction_id for task in tasks if task.state not in FINAL}
+    assert await store.unfinished_interactions() == unfinished
+
+
+async def test_a_held_task_in_a_hurry_is_due_now(store: TaskStore) -> None:
+    held = await placed(store, 1, due_at=NOON + 20_000)
+    running = await brought(store, await placed(store, 2), TaskState.QUEUED)
+    for task in (held, running):
+        await store.hurry(task.interaction_id, NOON + 5)
+    due = [found.due_at for task in (held, running) if (found := await store.get(task.id))]
+    assert due == [NOON + 5, running.due_at]
 
 
 async def test_a_member_sees_the_newest_first_and_only_of_that_server(store: TaskStore) -> None:

@@ -114,6 +114,8 @@ def _tasks() -> None:
         sa.Column("problem", sa.Text),
         sa.Column("progress_channel_id", Number),
         sa.Column("progress_message_id", Number),
+        # 1 once the progress message shows the end, so that a restart draws only those that do not.
+        sa.Column("end_shown", Number, nullable=False, server_default="0"),
         sa.Column("posting_since", Number),
         sa.Column("message_channel_id", Number),
         sa.Column("message_id", Number),
@@ -124,6 +126,7 @@ def _tasks() -> None:
         _one_of("mode", "text", "image", "transition"),
         sa.CheckConstraint("price_micros >= 0", name="price_not_negative"),
         sa.CheckConstraint("enhance IN (0, 1)", name="enhance_yes_or_no"),
+        sa.CheckConstraint("end_shown IN (0, 1)", name="end_shown_yes_or_no"),
         sa.CheckConstraint(
             "(message_id IS NOT NULL) = (state = 'delivered')", name="delivered_with_its_message"
         ),
@@ -140,6 +143,13 @@ def _tasks() -> None:
         ["provider", "state", "due_at"],
         sqlite_where=sa.text("due_at IS NOT NULL"),
         postgresql_where=sa.text("due_at IS NOT NULL"),
+    )
+    op.create_index(
+        "tasks_to_show",
+        "tasks",
+        ["created_at"],
+        sqlite_where=sa.text("end_shown = 0"),
+        postgresql_where=sa.text("end_shown = 0"),
     )
     op.create_index("tasks_of_member", "tasks", ["member_id", "server_id", "created_at"])
     op.create_index("tasks_in_state", "tasks", ["state", "provider", "member_id"])

@@ -1,0 +1,39 @@
+"""What is sent to a provider: canonical JSON, and pictures as addresses or data."""
+
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+from bot.domain.errors import JobRejected
+from bot.domain.task import Frame
+
+#: Bytes of a picture that is sent as data.
+LARGEST_FRAME = 3_000_000
+
+
+def canonical(wish: Any) -> bytes:
+    """JSON that is the same to the byte for the same wish; what is no text (a lone surrogate) becomes a `?`."""
+    text = json.dumps(wish, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "replace")
+
+
+def picture(frame: Frame, label: str) -> str:
+    """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
+    if frame.url:
+        return frame.url
+    try:
+        with Path(frame.path).open("rb") as file:
+            found = file.read(LARGEST_FRAME + 1)
+    except OSError as error:
+        raise JobRejected("The picture is no longer on this machine; send it again.") from error
+    if len(found) > LARGEST_FRAME:
+        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that {label} takes.")
+    return f"data:image/jpeg;base64,{base64.b64encode(found).decode('ascii')}"
+
+
+def address(frame: Frame, refusal: str) -> str:
+    """Its public address; `JobRejected` with this sentence where it has none."""
+    if not frame.url or not frame.url.startswith(("http://", "https://")):
+        raise JobRejected(refusal)
+    return frame.url

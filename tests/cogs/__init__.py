@@ -1,0 +1,1 @@
+"""Tests of the commands, through the real bot against an in-memory Discord."""

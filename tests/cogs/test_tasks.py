@@ -1,0 +1,260 @@
+"""`/tasks`: a member's own tasks and nobody else's, their whole history, and a stranded clip handed over."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.domain.ports import ProviderEvent
+from bot.domain.task import LedgerEntry, TaskEvent, TaskState
+from cogs import replies
+from tests.cogs.fixtures import Open
+from tests.cogs.scene import Scene, told
+from tests.posting.test_texts import CATALOG, a_task
+
+MIB = 2**20
+
+
+async def listed(scene: Scene, member: Any = None) -> str:
+    return told(await (member or scene.alice).slash(scene.channel, "tasks list"))
+
+
+async def show(scene: Scene, task_id: str = "task0001", member: Any = None) -> Any:
+    return await (member or scene.alice).slash(scene.channel, "tasks show", task=task_id)
+
+
+async def cancel(scene: Scene, task_id: str = "task0001", member: Any = None) -> str:
+    return told(await (member or scene.alice).slash(scene.channel, "tasks cancel", task=task_id))
+
+
+async def offered(scene: Scene, typed: str = "", command: str = "show", member: Any = None) -> list[Any]:
+    return list(await (member or scene.alice).autocomplete(scene.channel, f"tasks {command}", "task", typed))
+
+
+# ------------------------------------------------------------------------- list
+
+
+async def test_a_member_without_clips_is_told_how_to_make_one(scene: Scene) -> None:
+    assert "`/video text` makes the first." in await listed(scene)
+
+
+async def test_the_list_shows_the_newest_first_with_state_and_price(scene: Scene) -> None:
+    await scene.accepted()
+    await scene.video(format="hailuo-02/5/768p")
+    newest, oldest = (await listed(scene)).split("\n- ")[1:]
+    assert "Hailuo 02 · 5 s · 768p · $0.225\n  ⏳ Waiting, next in line." in newest
+    assert "Hailuo 2.3 · 6 s · 768p · $0.3294\n  🕒 In MindVideo's queue" in oldest
+
+
+async def test_the_list_shows_nobody_elses_tasks(scene: Scene) -> None:
+    await scene.video()
+    assert "task0001" not in await listed(scene, scene.bob)
+
+
+async def test_the_list_shows_no_tasks_of_another_server(scene: Scene) -> None:
+    await scene.video()
+    elsewhere = scene.env.create_guild("Lagoon")
+    channel = elsewhere.create_text_channel("clips")
+    there = elsewhere.add_member(scene.alice.user)
+    assert "task0001" not in told(await there.slash(channel, "tasks list"))
+
+
+async def test_a_long_list_is_ten_tasks_in_one_message(open_bot: Open) -> None:
+    async with open_bot(user_daily_limit=10**9) as scene:
+        for _ in range(3):
+            await scene.video(count=4)
+        for task in await scene.tasks():
+            await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
+        words = await listed(scene)
+    assert len(words) <= 2000
+    assert words.endswith("- … older ones with `/tasks show`")
+
+
+async def test_the_list_offers_a_clip_that_could_be_posted_nowhere(scene: Scene) -> None:
+    task = await scene.stranded()
+    assert f"📦 It is ready but could not be posted. `/tasks show task:{task.id}`" in await listed(scene)
+
+
+# ------------------------------------------------------------------------- show
+
+
+async def test_show_tells_states_ledger_and_the_providers_own_history(scene: Scene) -> None:
+    await scene.accepted()
+    words = told(await show(scene))
+    assert re.search(r"\*\*Ledger\*\*\n- <t:\d+:T> hold \$0.3294", words)
+    assert re.search(
+        r"held: price held, .*\n- <t:\d+:T> submitting: .*\n- <t:\d+:T> queued: accepted as", words
+    )
+    assert words.endswith("**At MindVideo**\n- step 1 queued\\: now queued")
+
+
+async def test_show_tells_what_was_settled(scene: Scene) -> None:
+    await scene.succeeded()
+    assert "settle $0.3294 (of $0.3294 held)" in told(await show(scene))
+
+
+async def test_show_tells_what_was_given_back(scene: Scene) -> None:
+    await scene.video()
+    await cancel(scene)
+    assert "release $0.3294" in told(await show(scene))
+
+
+async def test_a_provider_without_a_history_does_not_spoil_the_answer(
+    open_bot: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bot(providers=("sandbox",)) as scene:
+        await scene.video()
+        await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET job_id = 'sandbox-gone'"))
+        words = told(await show(scene))
+    assert "**Ledger**" in words
+    assert "not readable just now" in words
+
+
+@pytest.mark.parametrize("task_id", ["task0001", "zzz", "' OR 1=1 --", "`@everyone`", "x" * 100])
+async def test_other_members_and_unknown_ids_are_refused_alike(scene: Scene, task_id: str) -> None:
+    await scene.video()
+    refusal = "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+    assert told(await show(scene, task_id, scene.bob)) == refusal
+    assert await cancel(scene, task_id, scene.bob) == refusal
+
+
+async def test_an_own_task_of_another_server_is_refused(scene: Scene) -> None:
+    await scene.video()
+    elsewhere = scene.env.create_guild("Lagoon")
+    channel = elsewhere.create_text_channel("clips")
+    there = elsewhere.add_member(scene.alice.user)
+    assert "no such task" in told(await there.slash(channel, "tasks show", task="task0001"))
+    assert "no such task" in told(await there.slash(channel, "tasks cancel", task="task0001"))
+
+
+async def test_blanks_around_an_id_do_no_harm(scene: Scene) -> None:
+    await scene.video()
+    assert "Cancelled" in await cancel(scene, " task0001 ")
+
+
+def test_a_long_history_fits_with_its_ledger_and_both_its_ends() -> None:
+    events = [TaskEvent(number, TaskState.HELD, f"{number} " + "*" * 400) for number in range(100)]
+    entries = [LedgerEntry("hold", 329_400, 0, 1), LedgerEntry("settle", -329_400, 329_400, 2)]
+    theirs = [ProviderEvent("_" * 40, "`" * 120)] * 20
+    task = a_task(prompt="*" * 2000, state=TaskState.PARKED, problem="_" * 400, camera="Tracking shot")
+    words = replies.task_history(task, CATALOG, events, entries, theirs)
+    assert len(words) <= 2000
+    assert "settle $0.3294" in words
+    assert "held: 0 " in words
+    assert "- … 92 more" in words
+    assert "held: 99 " in words
+    assert "**At MindVideo**" in words
+
+
+# ---------------------------------------------------------------------- handing
+
+
+async def test_a_stranded_clip_is_handed_over_and_then_counts_as_delivered(scene: Scene) -> None:
+    task = await scene.stranded()
+    result = await show(scene)
+    assert told(result).startswith("Here is your clip. Save it: Discord forgets this answer.")
+    assert [file.filename for file in result.response.attachments] == ["conch-task0001.mp4"]
+    assert (await scene.task()).state is TaskState.DELIVERED
+    assert not scene.clip(task).exists()
+
+
+async def test_nobody_else_is_handed_the_clip(scene: Scene) -> None:
+    task = await scene.stranded()
+    await show(scene, member=scene.bob)
+    assert (await scene.task()).state is TaskState.SUCCEEDED
+    assert scene.clip(task).exists()
+
+
+async def test_a_clip_that_discord_does_not_take_stays(scene: Scene) -> None:
+    scene.expects_bugs = True
+    task = await scene.stranded()
+    scene.env.inject_error("PATCH", "/webhooks/*/messages/@original", status=503)
+    await show(scene)
+    assert (await scene.task()).state is TaskState.SUCCEEDED
+    assert scene.clip(task).exists()
+
+
+def enlarge(path: Path) -> None:
+    with path.open("wb") as clip:
+        clip.truncate(26 * MIB)
+
+
+@pytest.mark.parametrize("length", [10, 4000])
+async def test_a_clip_too_large_is_handed_over_as_a_link_and_stays(scene: Scene, length: int) -> None:
+    task = await scene.stranded()
+    link = "https://cdn.example/" + "x" * length
+    await scene.app.tasks.new_link(task, link, scene.now() + 60_000)
+    enlarge(scene.clip(task))
+    result = await show(scene)
+    assert told(result).startswith("The clip is too large for Discord; get it from the provider until <t:")
+    files = [scene.env.backend.cdn.get(file.url).decode() for file in result.response.attachments]
+    assert link in [*files, *re.findall(r"https://cdn\.example/x+", told(result))]
+    assert (await scene.task()).state is TaskState.SUCCEEDED
+
+
+async def test_a_large_clip_without_a_link_is_the_operators_to_give(scene: Scene) -> None:
+    task = await scene.stranded()
+    await scene.app.tasks.new_link(task, "file:///sandbox/clip.mp4", None)
+    enlarge(scene.clip(task))
+    words = told(await show(scene))
+    assert words.startswith("The clip is too large for Discord; the operator has it")
+    assert "file:" not in words
+
+
+async def test_a_stranded_clip_whose_file_is_gone_is_only_told_of(scene: Scene) -> None:
+    task = await scene.stranded()
+    scene.clip(task).unlink()
+    result = await show(scene)
+    assert result.response.attachments == []
+    assert "**Ledger**" in told(result)
+
+
+# ----------------------------------------------------------------------- cancel
+
+
+async def test_cancel_gives_the_price_back_and_redraws_the_message(scene: Scene) -> None:
+    await scene.video()
+    assert await cancel(scene) == "Cancelled; nothing was spent. `task0001`"
+    await scene.pass_time(3)
+    await scene.redraw()
+    assert scene.shown()[0].content.startswith("🚫 Cancelled by the member. $0.3294 was given back.")
+
+
+async def test_cancel_after_the_submit_says_that_it_is_billed(scene: Scene) -> None:
+    await scene.accepted()
+    assert "cannot stop it and bills for it" in await cancel(scene)
+
+
+# ----------------------------------------------------------------- autocomplete
+
+
+async def test_own_tasks_are_offered_with_their_words_and_ids(scene: Scene) -> None:
+    await scene.video(prompt="a whale\nsings")
+    (choice,) = await offered(scene)
+    assert choice == {
+        "name": "held · Hailuo 2.3 · 6 s · 768p · a whale sings · task0001",
+        "value": "task0001",
+    }
+    assert await offered(scene, member=scene.bob) == []
+
+
+async def test_a_task_is_found_by_its_id_behind_a_long_prompt(scene: Scene) -> None:
+    await scene.video(prompt="w" * 500)
+    (choice,) = await offered(scene, "TASK0001")
+    assert len(choice["name"]) == 100
+
+
+async def test_only_tasks_that_go_on_are_offered_for_cancelling(scene: Scene) -> None:
+    await scene.video(prompt="first")
+    await cancel(scene)
+    await scene.video(prompt="second")
+    assert [choice["value"] for choice in await offered(scene, command="cancel")] == ["task0002"]
+    assert len(await offered(scene, command="show")) == 2
+
+
+async def test_at_most_25_tasks_are_offered(open_bot: Open) -> None:
+    async with open_bot(user_daily_limit=10**9) as scene:
+        for _ in range(7):
+            await scene.video(count=4)
+        assert len(await offered(scene)) == 25

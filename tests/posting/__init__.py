@@ -1,0 +1,1 @@
+"""Tests of what members read and of how messages reach Discord."""

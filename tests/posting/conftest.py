@@ -1,0 +1,5 @@
+"""The same whole bot as the commands have."""
+
+from tests.cogs.fixtures import open_bot, real_clip, scene, standin, template
+
+__all__ = ["open_bot", "real_clip", "scene", "standin", "template"]

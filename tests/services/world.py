@@ -1,0 +1,244 @@
+"""One data folder, its database and its engine, with everything outside them scripted; `crash` throws both away."""
+
+import asyncio
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import bot.catalog
+from bot.domain.catalog import Catalog, Format, Mode
+from bot.domain.limits import Limit
+from bot.domain.ports import Provider
+from bot.domain.task import Frame, Task, TaskState
+from bot.services.engine import Engine, Rules
+from storage.database import Database, open_database
+from storage.ledger import LedgerStore
+from storage.limits import LimitStore
+from storage.tasks import TaskStore
+from tests.fakes import FakeClock, RecordingAnnouncer, ScriptedProvider, SequentialIds
+
+PRICE = 280_000
+SERVER, CHANNEL = 77, 88
+KEYED, UNKEYED = "mindvideo", "novita"
+CATALOG = bot.catalog.load()
+WAITING = {"held", "submitting", "queued", "processing", "parked"}
+
+
+def catalog_with(provider: str, **changes: Any) -> Catalog:
+    """The catalog with other rules for one provider."""
+    rules = CATALOG.providers[provider].model_copy(update=changes)
+    return CATALOG.model_copy(update={"providers": {**CATALOG.providers, provider: rules}})
+
+
+class Store(TaskStore):
+    """Hides finished clips while `quiet`: else they may be posted in the very step that reads their end."""
+
+    quiet = False
+
+    async def deliverable(self, at: int, *, provider: str, limit: int) -> list[Task]:
+        return [] if self.quiet else await super().deliverable(at, provider=provider, limit=limit)
+
+
+class World:
+    providers: Mapping[str, Provider]
+
+    def __init__(self, folder: Path, template: Path, clip: bytes) -> None:
+        self.folder = folder
+        self.path = folder / "conch.db"
+        shutil.copyfile(template, self.path)
+        self.clock = FakeClock()
+        self.ids = SequentialIds()
+        self.announcer = RecordingAnnouncer()
+        self.keyed = ScriptedProvider(KEYED, self.clock, idempotent=True, clip=clip)
+        self.unkeyed = ScriptedProvider(UNKEYED, self.clock, idempotent=False, clip=clip)
+        self.providers = {KEYED: self.keyed, UNKEYED: self.unkeyed}
+        self.catalog = CATALOG
+        self.rules = Rules(user_concurrency=4)
+        self.chance = 0.5
+        self.interactions = 0
+        self._stack = AsyncExitStack()
+
+    async def open(self) -> "World":
+        """A start of the bot, up to the first step."""
+        self.database: Database = await self._stack.enter_async_context(open_database(self.path))
+        self.tasks = Store(self.database)
+        self.ledger = LedgerStore(self.database)
+        self.engine = Engine(
+            self.tasks,
+            self.providers,
+            self.announcer,
+            self.catalog,
+            folder=self.folder,
+            clock=self.clock,
+            monotonic=self.clock.monotonic,
+            rules=self.rules,
+            jitter=lambda: self.chance,
+        )
+        await self.engine.recover()
+        return self
+
+    async def crash(self) -> None:
+        """Everything in memory is gone, whatever it was doing."""
+        running = [task for lane in self.engine._lanes.values() for task in lane.values()]
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._stack.aclose()
+
+    async def restart(self) -> None:
+        await self.crash()
+        await self.open()
+
+    async def turn(self, seconds: float = 0) -> float:
+        """Move the clock, start what is due and wait for it."""
+        self.clock.advance(seconds)
+        pause = await self.engine.step()
+        await self.engine.idle()
+        return pause
+
+    async def quiet_turn(self, seconds: float = 0) -> None:
+        """A turn that posts nothing."""
+        self.tasks.quiet = True
+        await self.turn(seconds)
+        self.tasks.quiet = False
+
+    async def turns(self, count: int, seconds: float) -> None:
+        for _ in range(count):
+            await self.turn(seconds)
+
+    async def limited(self, *limits: Limit) -> None:
+        await LimitStore(self.database).set_operators(limits)
+
+    async def hold(self, count: int = 1, **changes: Any) -> list[Task]:
+        """Tasks of a new command, held and with a progress message, so that they may start at once."""
+        tasks = await self.hold_unannounced(count, **changes)
+        await self.tasks.announced(
+            tasks[0].interaction_id, channel_id=CHANNEL, message_id=500, urls=(), at=self.clock()
+        )
+        return [await self.read(task) for task in tasks]
+
+    async def hold_one(self, **changes: Any) -> Task:
+        (task,) = await self.hold(**changes)
+        return task
+
+    async def hold_unannounced(self, count: int = 1, **changes: Any) -> list[Task]:
+        self.interactions += 1
+        drafts = [self._draft(ordinal, **changes) for ordinal in range(count)]
+        placed = await self.tasks.place(drafts, server_name="A server")
+        return placed.tasks
+
+    def _draft(
+        self,
+        ordinal: int,
+        *,
+        provider: str = KEYED,
+        mode: Mode = Mode.TEXT,
+        member_id: int = 1,
+        price: int = PRICE,
+        camera: str | None = None,
+    ) -> Task:
+        frames = [self._frame(which) for which in _FRAMES[mode]] + [None, None]
+        at = self.clock()
+        return Task(
+            id=self.ids(),
+            interaction_id=self.interactions,
+            ordinal=ordinal,
+            server_id=SERVER,
+            channel_id=CHANNEL,
+            member_id=member_id,
+            mode=mode,
+            format=Format.parse("hailuo-02/6/768p"),
+            prompt="a paper boat",
+            camera=camera,
+            enhance=True,
+            first_frame=frames[0],
+            last_frame=frames[1],
+            provider=provider,
+            price_micros=price,
+            upload_limit=None,
+            state=TaskState.HELD,
+            created_at=at,
+            changed_at=at,
+            submitted_at=None,
+            due_at=at + 20_000,
+            polls=0,
+            job_id=None,
+            clip_url=None,
+            clip_expires_at=None,
+            problem=None,
+            progress_channel_id=None,
+            progress_message_id=None,
+            posting_since=None,
+            message_channel_id=None,
+            message_id=None,
+        )
+
+    def _frame(self, which: str) -> Frame | None:
+        path = self.folder / "frames" / f"{self.interactions}-{which}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"\xff\xd8 pixels")
+        return Frame(str(path))
+
+    # ------------------------------------------------------------------- looking
+
+    async def read(self, task: Task) -> Task:
+        found = await self.tasks.get(task.id)
+        assert found is not None
+        return found
+
+    async def state(self, task: Task) -> TaskState:
+        return (await self.read(task)).state
+
+    async def booked(self, task: Task) -> list[tuple[str, int, int]]:
+        return [
+            (entry.kind, entry.held_micros, entry.spent_micros)
+            for entry in await self.ledger.of_task(task.id)
+        ]
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """What another program finds in the file."""
+        with closing(sqlite3.connect(self.path)) as connection:
+            return connection.execute(sql).fetchall()
+
+    def files(self, folder: str) -> list[str]:
+        return sorted(file.name for file in (self.folder / folder).glob("*"))
+
+    def check(self) -> None:
+        """What holds at every moment, whatever happened."""
+        scripted = (self.keyed, self.unkeyed)
+        assert [self.announcer.violations, *(provider.violations for provider in scripted)] == [[], [], []]
+        charged = self.keyed.charges + self.unkeyed.charges
+        assert all(count == 1 for count in charged.values()), charged
+        assert all(len(posts) <= 1 for posts in self.announcer.clips.values())
+        held = 0
+        for task_id, state, price, kinds, balance, bodies in self.rows(_BOOKS):
+            held += price if state in WAITING else 0
+            assert kinds == _ENTRIES.get(state, "hold"), (task_id, state, kinds)
+            assert balance == (price if state in WAITING else 0), (task_id, state)
+            assert not (state == "delivered" and not self.announcer.clips.get(task_id)), task_id
+            assert bodies == 0 or state in {"held", "submitting", "parked"}, (task_id, state)
+            assert not (state in {"failed", "cancelled"} and self.announcer.clips.get(task_id)), task_id
+        assert self.rows("SELECT COALESCE(SUM(held_micros), 0) FROM ledger") == [(held,)]
+
+
+_FRAMES: dict[Mode, tuple[str, ...]] = {
+    Mode.TEXT: (),
+    Mode.IMAGE: ("first",),
+    Mode.TRANSITION: ("first", "last"),
+}
+_ENTRIES = {
+    "succeeded": "hold,settle",
+    "delivered": "hold,settle",
+    "failed": "hold,release",
+    "cancelled": "hold,release",
+}
+_BOOKS = """
+SELECT id, state, price_micros,
+  (SELECT GROUP_CONCAT(kind) FROM (SELECT kind FROM ledger WHERE task_id = tasks.id ORDER BY id)),
+  (SELECT SUM(held_micros) FROM ledger WHERE task_id = tasks.id),
+  (SELECT COUNT(*) FROM submissions WHERE task_id = tasks.id)
+FROM tasks
+"""
