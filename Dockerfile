@@ -1,17 +1,23 @@
 # syntax=docker/dockerfile:1
 FROM python:3.13-slim AS build
-WORKDIR /src
 RUN python -m venv /opt/conch
 COPY requirements.lock ./
 RUN /opt/conch/bin/pip install --no-cache-dir --disable-pip-version-check --require-hashes -r requirements.lock
-COPY . .
-RUN /opt/conch/bin/pip install --no-cache-dir --disable-pip-version-check --no-deps .
 
 FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --home-dir /data conch && install -d -o conch -g conch /data
 COPY --from=build /opt/conch /opt/conch
-ENV PATH="/opt/conch/bin:$PATH" \
+# The code runs as it lies here: nothing is built, so the hashes of the lock file cover all that is fetched.
+COPY bot /app/bot
+COPY cogs /app/cogs
+COPY storage /app/storage
+COPY --chmod=755 <<"EOF" /usr/local/bin/conch
+#!/bin/sh
+exec /opt/conch/bin/python -m bot "$@"
+EOF
+ENV PYTHONPATH=/app \
     DATA_DIR=/data \
+    PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER conch
 WORKDIR /data

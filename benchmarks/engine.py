@@ -16,11 +16,19 @@ from typing import Any
 
 import bot.catalog
 from bot.domain.catalog import Mode
-from bot.domain.ports import Job, Posted, ProviderEvent, Report
+from bot.domain.ports import Job, Posted, Provider, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
 from bot.providers.base import OneByOne
-from bot.services.engine import Engine, Rules
+from bot.services.delivering import Delivering
+from bot.services.engine import Engine, Stages
+from bot.services.files import Files
+from bot.services.forecast import Forecast
+from bot.services.pace import Paces
+from bot.services.reading import Reading
+from bot.services.router import Router
+from bot.services.submitting import Submitting
+from bot.services.timetable import Rules, Timetable
 from storage.database import Database, Transaction, open_database
 from storage.tasks import TaskStore
 
@@ -38,7 +46,7 @@ class Instant(OneByOne):
     """A provider that answers at once, and never with an end."""
 
     name = NAME
-    idempotent = recovers = True
+    recovers = True
 
     def __init__(self) -> None:
         self.reads = 0
@@ -94,10 +102,10 @@ def fill(count: int, due_at: int) -> Callable[[Transaction], None]:
             tx.run(
                 """
                 INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model,
-                  duration, resolution, prompt, enhance, provider, price_micros, state, created_at, changed_at,
-                  submitted_at, due_at, polls, job_id, progress_channel_id, progress_message_id)
+                  duration, resolution, prompt, enhance, provider, price_micros, list_micros, state, created_at,
+                  changed_at, submitted_at, due_at, polls, job_id, progress_channel_id, progress_message_id)
                 VALUES (:id, :number, 0, 1, 1, :member, 'text', 'hailuo-02', 10, '768p', :prompt, 1, :provider,
-                  450000, 'processing', :at, :at, :at, :due, 3, :id, 1, 1)
+                  450000, 450000, 'processing', :at, :at, :at, :due, 3, :id, 1, 1)
                 """,
                 id=f"task{number:012}",
                 number=number,
@@ -128,15 +136,24 @@ async def engine_with(
 def made(database: Database, provider: Instant, folder: Path, clock: Callable[[], int]) -> Engine:
     catalog = bot.catalog.load()
     fast = catalog.providers[NAME].model_copy(update={"requests_per_minute": 10**9, "concurrency": 10**6})
+    catalog = catalog.model_copy(update={"providers": {NAME: fast}})
+    tasks = TaskStore(database)
+    common: tuple[TaskStore, dict[str, Provider], Nobody] = (tasks, {NAME: provider}, Nobody())
+    timetable, files = Timetable(Rules(), clock, Forecast()), Files(folder, tasks)
+    reading = Reading(*common, files, timetable)
+    router = Router(catalog, [NAME], monotonic=time.monotonic, tell=print)
     return Engine(
-        TaskStore(database),
-        {NAME: provider},
-        Nobody(),
-        catalog.model_copy(update={"providers": {NAME: fast}}),
-        folder=folder,
-        clock=clock,
-        monotonic=time.monotonic,
-        rules=Rules(),
+        *common,
+        catalog,
+        stages=Stages(
+            Submitting(*common, reading, router, timetable, None),
+            reading,
+            Delivering(*common, files, timetable, Paces(catalog, time.monotonic)),
+            files,
+        ),
+        paces=Paces(catalog, time.monotonic),
+        timetable=timetable,
+        user_concurrency=Rules().user_concurrency,
     )
 
 
@@ -266,11 +283,11 @@ def table() -> list[str]:
 def main() -> None:
     case, *arguments = sys.argv[1:] or ["table"]
     if case == "fill":
-        print(json.dumps(asyncio.run(filled(*arguments))))  # noqa: T201 - the answer to the parent
+        print(json.dumps(asyncio.run(filled(*arguments))))
     elif case in CASES:
-        print(json.dumps(asyncio.run(CASES[case]())))  # noqa: T201 - the answer to the parent
+        print(json.dumps(asyncio.run(CASES[case]())))
     else:
-        print("\n".join(table()))  # noqa: T201 - a benchmark prints
+        print("\n".join(table()))
 
 
 if __name__ == "__main__":

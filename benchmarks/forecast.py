@@ -44,20 +44,24 @@ def forecast(clips: list[float]) -> tuple[float, float]:
             count += 1
         reads.append(count)
         delays.append(elapsed - seconds)
-        learned.learn(KIND, [round(seconds * 1000)])
+        learned.noticed(KIND, round(elapsed * 1000), first_read=count == 1)
     return statistics.mean(reads), statistics.mean(delays)
 
 
 def main() -> int:
     """Exit code 1 where the forecast needs more than half the reads, or notices later."""
     well = True
-    print(f"{'service':32} {'reads: loop':>12} {'forecast':>9} {'ratio':>6} {'delay s: loop':>14} {'forecast':>9}")
+    print(
+        f"{'service':32} {'reads: loop':>12} {'forecast':>9} {'ratio':>6} {'delay s: loop':>14} {'forecast':>9}"
+    )
     for name, shape in SERVICES.items():
         clips = durations(*shape)
         (loop_reads, loop_delay), (our_reads, our_delay) = fixed(clips), forecast(clips)
         ratio = our_reads / loop_reads
         well = well and ratio <= 0.5 and our_delay <= loop_delay * 1.02
-        print(f"{name:32} {loop_reads:12.1f} {our_reads:9.1f} {ratio:6.2f} {loop_delay:14.2f} {our_delay:9.2f}")
+        print(
+            f"{name:32} {loop_reads:12.1f} {our_reads:9.1f} {ratio:6.2f} {loop_delay:14.2f} {our_delay:9.2f}"
+        )
     return 0 if well else 1
 
 

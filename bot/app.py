@@ -7,11 +7,15 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
+import aiohttp
 import discord
+from filelock import FileLock
+from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
 
 from bot import catalog as catalogs
-from bot import discord_setup, health
+from bot import control, discord_setup, health, web
 from bot.client import Conch
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
@@ -21,10 +25,21 @@ from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
-from bot.services.engine import Engine, Rules
+from bot.services.delivering import Delivering
+from bot.services.engine import Engine, Stages
+from bot.services.files import Files
+from bot.services.forecast import REMEMBERED, Forecast, Kind
+from bot.services.hooks import Hooks
+from bot.services.pace import Paces
+from bot.services.parked import Parked
+from bot.services.reading import Reading
 from bot.services.requests import Requests
+from bot.services.router import Router
+from bot.services.submitting import Submitting
+from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
+from storage import lock
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -35,6 +50,9 @@ log = logging.getLogger(__name__)
 
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 _ID_LENGTH = 16
+_HOOKS_SIGNED_WITH = "hook secret"
+#: Seconds.
+_LONGEST_LOGIN_PAUSE = 60
 
 
 def now() -> int:
@@ -72,41 +90,61 @@ async def build(
     discord_setup.prepare(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
+        stack.callback(_alone(settings.data_dir).release)
         providers = await open_providers(stack, settings, catalog, clock)
         enabled = list(settings.providers)
         downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
         task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
+        marks = MarkStore(database)
         await limits.set_operators(settings.limits)
+        router = Router(
+            catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
+        )
         requests = Requests(
             task_store,
             catalog,
             downloads,
             providers=enabled,
+            router=router,
             default_format=settings.default_format,
             frames=settings.data_dir / "frames",
             clock=clock,
             new_id=make_id,
         )
-        client = await stack.enter_async_context(Conch(MarkStore(database)))
+        client = await stack.enter_async_context(Conch(marks))
 
         def redraw(task: Task) -> None:
             board.changed(task)
 
         cancel_button = buttons.cancel_button(requests, redraw)
-        board = Board(client, task_store, catalog, cancel_button=cancel_button, monotonic=monotonic)
+        timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
+        board = Board(
+            client,
+            task_store,
+            catalog,
+            cancel_button=cancel_button,
+            ready_at=timetable.ready_at,
+            monotonic=monotonic,
+        )
+        hooks = Hooks(settings.public_url, await _secret(marks)) if settings.public_url else None
+        paces = Paces(catalog, monotonic)
+        files = Files(settings.data_dir, task_store)
+        reading = Reading(task_store, providers, board, files, timetable)
+        stages = Stages(
+            Submitting(task_store, providers, board, reading, router, timetable, hooks),
+            reading,
+            Delivering(task_store, providers, board, files, timetable, paces),
+            files,
+        )
         engine = Engine(
             task_store,
             providers,
             board,
             catalog,
-            folder=settings.data_dir,
-            clock=clock,
-            monotonic=monotonic,
-            rules=Rules(
-                poll_seconds=settings.poll_seconds,
-                deadline_minutes=settings.task_deadline_minutes,
-                user_concurrency=settings.user_concurrency,
-            ),
+            stages=stages,
+            paces=paces,
+            timetable=timetable,
+            user_concurrency=settings.user_concurrency,
         )
         task_commands = tasks.Tasks(
             task_store,
@@ -127,7 +165,23 @@ async def build(
             ],
             [cancel_button],
         )
+        if settings.http_port is not None:
+            await stack.enter_async_context(
+                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
+            )
+        parked = Parked(task_store, clock, board.changed)
+        await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
         yield App(client, engine, board, database, task_store, ledger)
+
+
+def _alone(folder: Path) -> FileLock:
+    """The clips and pictures in it belong to one database: another bot would sweep them away."""
+    try:
+        return lock.hold(folder / "conch.lock", serves=folder, setting="DATA_DIR")
+    except OSError as error:
+        raise SetupError(
+            f"DATA_DIR: {folder} cannot be written to ({error.strerror}). Make it writable for this user."
+        ) from error
 
 
 async def run(settings: Settings) -> None:
@@ -136,24 +190,67 @@ async def run(settings: Settings) -> None:
         raise SetupError(
             "DISCORD_TOKEN is not set. Make a bot in Discord's developer portal and put its token there."
         )
-    async with build(settings) as app:
-        try:
-            await app.client.login(settings.discord_token.get_secret_value())
-        except discord.LoginFailure as error:
-            raise SetupError(
-                "DISCORD_TOKEN is not accepted by Discord. Reset it in the developer portal and set the new one."
-            ) from error
-        # The engine needs no gateway: tasks go on while Discord cannot be reached.
-        async with asyncio.TaskGroup() as group:
-            group.create_task(app.engine.run())
-            group.create_task(app.board.run())
-            group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
-            group.create_task(_connect(app.client))
+    async with build(settings) as app, asyncio.TaskGroup() as group:
+        # The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
+        group.create_task(app.engine.run())
+        group.create_task(app.board.run())
+        group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
+        group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 
 
-async def _connect(client: Conch) -> None:
-    await client.connect()
+async def _connect(client: Conch, token: str) -> None:
+    """Log in, again and again while Discord cannot be reached; `SetupError` where it never will take us."""
+    retrying = AsyncRetrying(
+        retry=retry_if_exception_type((aiohttp.ClientError, OSError, discord.HTTPException)),
+        wait=wait_exponential(max=_LONGEST_LOGIN_PAUSE),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+    )
+    try:
+        await retrying(_log_in, client, token)
+        await client.connect()
+    except discord.LoginFailure as error:
+        raise SetupError(
+            "DISCORD_TOKEN is not accepted by Discord. Reset it in the developer portal and set the new one."
+        ) from error
+    except (discord.ConnectionClosed, discord.PrivilegedIntentsRequired) as error:
+        raise SetupError(
+            f"Discord ended the connection for good ({error}). Is the token still the bot's own?"
+        ) from error
     raise SetupError("The connection to Discord was closed for good; the log above says why.")
+
+
+async def _log_in(client: Conch, token: str) -> None:
+    try:
+        await client.login(token)
+    except BaseException:
+        # Another try opens another session; discord.py closes neither the old one nor its connector.
+        await client.http.close()
+        client.http.connector = discord.utils.MISSING
+        raise
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        poll_seconds=settings.poll_seconds,
+        deadline_minutes=settings.task_deadline_minutes,
+        user_concurrency=settings.user_concurrency,
+    )
+
+
+async def _forecast(task_store: TaskStore) -> Forecast:
+    forecast = Forecast()
+    for task, took in await task_store.durations(each=REMEMBERED):
+        forecast.learn(Kind.of(task), [took])
+    return forecast
+
+
+async def _secret(marks: MarkStore) -> bytes:
+    """Signs the addresses of webhooks; kept, so that those given before a restart still work."""
+    kept = await marks.get(_HOOKS_SIGNED_WITH)
+    if kept is None:
+        kept = secrets.token_hex(32)
+        await marks.set(_HOOKS_SIGNED_WITH, kept)
+    return bytes.fromhex(kept)
 
 
 async def open_providers(
@@ -183,6 +280,10 @@ async def open_providers(
         folder=settings.data_dir,
         clock=clock,
         sandbox_seconds=settings.sandbox_seconds,
+        gmi_organization=settings.gmi_organization,
+        novita_image_field=settings.novita_image_field,
+        novita_webhooks=settings.novita_webhooks,
+        runware_safety=settings.runware_safety,
     )
     try:
         providers = {

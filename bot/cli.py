@@ -12,7 +12,7 @@ from typing import Any
 from dotenv import dotenv_values
 
 from bot import logs
-from bot.domain.errors import SetupError
+from bot.domain.errors import Refusal, SetupError
 from bot.settings import Settings, read_settings
 
 OK, FAILED, BAD_SETUP = 0, 1, 2
@@ -28,10 +28,27 @@ def main(arguments: list[str]) -> int:
         if chosen.command == "health":
             return _health(settings)
         logs.set_up(style=settings.log_format, level=settings.log_level, secrets=settings.secrets)
-        return _run(_doctor(settings) if chosen.command == "doctor" else _bot(settings))
+        return _run(_chosen(chosen, settings))
     except SetupError as error:
-        print(f"conch: {error}", file=sys.stderr)  # noqa: T201 - the command line's own voice
-        return BAD_SETUP
+        return _complain(error, BAD_SETUP)
+    except Refusal as error:
+        return _complain(error, FAILED)
+
+
+def _complain(error: Exception, code: int) -> int:
+    print(f"conch: {error}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+    return code
+
+
+def _chosen(chosen: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+    match chosen.command:
+        case "doctor":
+            return _doctor(settings)
+        case "tasks":
+            return _tasks(settings, vars(chosen))
+        case "catalog":
+            return _catalog(settings, live=chosen.live)
+    return _bot(settings)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,10 +62,27 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the bot")
     commands.add_parser("doctor", help="check the settings, Discord, providers, database and disk")
     commands.add_parser("health", help="whether a running bot is well, for health checks")
+    prices = commands.add_parser("catalog", help="offers and prices")
+    prices.add_argument("--live", action="store_true", help="ask the providers what they publish, for free")
+    _add_tasks(commands.add_parser("tasks", help="list parked tasks, and end them with a reason"))
     demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
     demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
     demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
     return parser
+
+
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    """What an operator who asked the provider can say of a task whose outcome is unknown."""
+    deeds = parser.add_subparsers(dest="do", required=False)
+    deeds.add_parser("list", help="the parked tasks")
+    attach = deeds.add_parser("attach", help="the provider has it as this job: deliver its clip")
+    attach.add_argument("--job", required=True, help="the provider's id of the job")
+    settle = deeds.add_parser("settle", help="the provider charged for it, and there is no clip to be had")
+    settle.add_argument("--cost", required=True, help="dollars, such as 0.28")
+    release = deeds.add_parser("release", help="the provider took nothing: give the hold back")
+    for deed in (attach, settle, release):
+        deed.add_argument("task", help="the task's id")
+        deed.add_argument("--reason", required=True, help="why, for the task's history")
 
 
 def _settings(env_file: Path) -> Settings:
@@ -72,7 +106,7 @@ def _run(command: Coroutine[Any, Any, int]) -> int:
 
     try:
         return asyncio.run(stoppable())
-    except* SetupError as group:
+    except* (SetupError, Refusal) as group:
         raise group.exceptions[0] from None
 
 
@@ -96,6 +130,21 @@ async def _doctor(settings: Settings) -> int:
     from bot import doctor  # noqa: PLC0415
 
     return OK if await doctor.examine(settings, print) else FAILED
+
+
+async def _tasks(settings: Settings, request: dict[str, Any]) -> int:
+    from bot import shell  # noqa: PLC0415
+
+    asked: dict[str, Any] = {"do": request["do"] or "list"}
+    asked |= {name: request[name] for name in ("task", "job", "cost", "reason") if name in request}
+    await shell.tasks(settings, asked, print)
+    return OK
+
+
+async def _catalog(settings: Settings, *, live: bool) -> int:
+    from bot import shell  # noqa: PLC0415
+
+    return OK if await shell.offers(settings, print, live=live) else FAILED
 
 
 async def _demo(folder: Path, *, shown: bool) -> int:

@@ -153,8 +153,11 @@ async def _providers(settings: Settings, offers: Catalog) -> AsyncIterator[Findi
 
 def _database(settings: Settings) -> Finding:
     try:
+        new = not settings.database.exists()
         pending = database.examine(settings.database)
         state = "will be brought up to date at the next start" if pending else "is sound and up to date"
+        if new:
+            state = "will be made at the first start"
         return Finding("database", f"{settings.database} {state}")
     except AlreadyRunning:
         return Finding("database", f"{settings.database} is in use by a running Conch, which checked it")

@@ -43,6 +43,12 @@ class Settings(BaseModel):
     poll_seconds: float = 5
     task_deadline_minutes: float = 60
     sandbox_seconds: float = 5
+    http_port: int | None = None
+    public_url: str | None = None
+    novita_image_field: Literal["image_url", "image"] = "image_url"
+    novita_webhooks: bool = False
+    runware_safety: bool = False
+    gmi_organization: str | None = None
     trusted_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: str = "INFO"
@@ -133,10 +139,18 @@ def read_settings(env: Mapping[str, str]) -> Settings:
             "TASK_DEADLINE_MINUTES", _number(0.01, 10080), base.task_deadline_minutes
         ),
         sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
+        http_port=read.parsed("HTTP_PORT", _whole(0, 65535), None),
+        public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),
+        gmi_organization=read.text("GMI_ORGANIZATION_ID"),
+        novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
+        novita_webhooks=read.parsed("NOVITA_WEBHOOKS", _yes_or_no, base.novita_webhooks),
+        runware_safety=read.parsed("RUNWARE_SAFETY", _yes_or_no, base.runware_safety),
         trusted_hosts=read.parsed("TRUSTED_HOSTS", _hosts, base.trusted_hosts),
         log_format=read.parsed("LOG_FORMAT", _log_format, base.log_format),
         log_level=read.parsed("LOG_LEVEL", _log_level, base.log_level),
     )
+    if settings.public_url and settings.http_port is None:
+        read.problems.append("PUBLIC_URL is set, but HTTP_PORT is not: name the port it leads to.")
     if read.problems:
         raise SetupError("\n".join(read.problems))
     return settings
@@ -203,6 +217,22 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+def _yes_or_no(text: str) -> bool:
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    if text.lower() not in known:
+        raise ValueError(f"found {text!r}, need yes or no")
+    return known[text.lower()]
+
+
+def _image_field(text: str) -> Literal["image_url", "image"]:
+    match text:
+        case "image_url":
+            return "image_url"
+        case "image":
+            return "image"
+    raise ValueError(f"found {text!r}, need image_url or image")
 
 
 def _log_format(text: str) -> Literal["text", "json"]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 from aiohttp import web
 
 from bot import health
+from bot.domain.errors import SetupError, StorageError
 from bot.services.hooks import Hooks
+
+log = logging.getLogger(__name__)
 
 #: Bytes, and seconds for them to come.
 _LARGEST_BODY = 64 * 1024
@@ -21,18 +25,33 @@ _CHALLENGE_LENGTH = 1000
 async def listening(
     port: int, folder: Path, hooks: Hooks | None, hint: Callable[[str], Awaitable[None]]
 ) -> AsyncIterator[int]:
-    """Serve until left; yields the port, which differs from `port` only where that is 0."""
+    """Serve until left; yields the port, which differs from `port` only where that is 0: then IPv6 has another.
+
+    `SetupError` where the port cannot be had.
+    """
     application = web.Application(client_max_size=_LARGEST_BODY)
     application.router.add_get("/health", _healthy(folder))
     if hooks:
         application.router.add_post("/hooks/{task}/{signature}", _called(hooks, hint))
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+    # Nobody packs a body for us, and what unpacks to more than it weighs is a bomb.
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, auto_decompress=False)
     await runner.setup()
     try:
-        await web.TCPSite(runner, None, port).start()
-        yield runner.addresses[0][1]
+        await _listen(runner, port)
+        # In no order; an IPv4 address is the shorter one.
+        yield min(runner.addresses, key=len)[1]
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, None, port).start()
+    except OSError as error:
+        raise SetupError(
+            f"HTTP_PORT: port {port} cannot be listened on ({error.strerror}). Name another one, or end the "
+            "program that has it."
+        ) from error
 
 
 def _healthy(folder: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
@@ -58,7 +77,11 @@ def _called(
         challenge = _challenge(body)
         if challenge is not None:
             return web.json_response({"challenge": challenge})
-        await hint(task_id)
+        try:
+            await hint(task_id)
+        except StorageError as error:
+            log.error("the hint about task %s is not taken: %s", task_id, error)  # noqa: TRY400 - says all
+            raise web.HTTPServiceUnavailable from None
         return web.Response(status=204)
 
     return handle

@@ -39,7 +39,7 @@ def task_list(tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int]) -
         status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0))
         line = f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {dollars(task.price_micros)}"
         lines.append(f"{line}\n  {status}")
-    return texts.cut("\n".join(lines), "\n- … older ones with `/tasks show`")
+    return texts.cut("\n".join(lines), "\n- … `/tasks show` completes the ids of older ones")
 
 
 def task_history(

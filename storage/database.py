@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 import aiosqlite
-from filelock import FileLock, Timeout
+from filelock import FileLock
 
-from bot.domain.errors import AlreadyRunning, SetupError, StorageError
-from storage import migrate
+from bot.domain.errors import SetupError, StorageError
+from storage import lock, migrate
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -230,20 +230,15 @@ def _only_process(path: Path) -> FileLock:
     if path.is_dir():
         raise SetupError(f"DATABASE_URL: {path} is a folder. Name a file in it, such as {path / 'conch.db'}.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
         # Beside the file itself: a link to it is the same file.
-        lock = FileLock(f"{path.resolve()}.lock")
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise AlreadyRunning(
-            f"Another Conch is running on {path}. One file serves one process: stop the other one, "
-            "or give this one its own DATABASE_URL."
-        ) from None
+        return lock.hold(
+            Path(f"{path.resolve()}.lock"), serves=path, setting="DATA_DIR, or its own DATABASE_URL"
+        )
     except OSError as error:
         raise SetupError(
-            f"DATABASE_URL: {path} cannot be opened ({error.strerror}). Make the folder writable for this user."
+            f"{path} cannot be opened ({error.strerror}). Make the folder writable for this user, or name another "
+            "one in DATA_DIR (or DATABASE_URL)."
         ) from error
-    return lock
 
 
 def examine(path: Path) -> bool:

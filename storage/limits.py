@@ -17,17 +17,21 @@ _COUNTED = {
     Scope.SERVER: """
         SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
         FROM ledger WHERE server_id = :server AND held_at >= :since AND held_at < :until""",
+    # A task may change its provider after the hold: it counts with the one that has it now.
     Scope.PROVIDER: """
         SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
-        FROM ledger WHERE provider = :provider AND held_at >= :since AND held_at < :until""",
+        FROM ledger JOIN tasks ON tasks.id = ledger.task_id
+        WHERE tasks.provider = :provider AND held_at >= :since AND held_at < :until""",
     Scope.BOT: """
         SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
         FROM ledger WHERE held_at >= :since AND held_at < :until""",
 }
 
 
-def first_hit(tx: Transaction, task: Task, price_micros: int) -> LimitHit | None:
-    """The limit with the least room left that `price_micros` more would pass, or None."""
+def first_hit(
+    tx: Transaction, task: Task, price_micros: int, *, only: Scope | None = None
+) -> LimitHit | None:
+    """The limit with the least room left that `price_micros` more would pass, or None; of one scope or of all."""
     if price_micros == 0:
         return None  # nothing more is spent, even where a limit has been passed already
     hits = []
@@ -36,7 +40,10 @@ def first_hit(tx: Transaction, task: Task, price_micros: int) -> LimitHit | None
     )
     for row in rows:
         limit = Limit(Scope(row["scope"]), Period(row["period"]), row["micros"], row["subject"])
-        if limit.subject and limit.subject != _subject(task, limit.scope):
+        if (limit.subject and limit.subject != _subject(task, limit.scope)) or only not in {
+            None,
+            limit.scope,
+        }:
             continue
         span = window(limit.period, task.created_at, UTC)
         counted = tx.one(

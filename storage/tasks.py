@@ -1,34 +1,18 @@
-"""All SQL on tasks and their events. Every move is one guarded update, with its money and its event."""
+"""How tasks change: every move is one guarded update, in one transaction with its money and its event."""
 
-import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.domain.catalog import Format, Mode
+from bot.domain.catalog import Offer
 from bot.domain.errors import StaleTask
-from bot.domain.limits import LimitHit
-from bot.domain.task import FINAL, MOVES, RUNNING, Frame, Task, TaskEvent, TaskState
+from bot.domain.limits import LimitHit, Scope
+from bot.domain.task import MOVES, Task, TaskState
 from storage import ledger, limits
-from storage.database import Database, Transaction
+from storage.database import Transaction
+from storage.task_reads import TaskReads
+from storage.task_rows import FINAL_STATES, task_of
 
 _NOTE_LENGTH = 400
-
-
-def _listed(states: frozenset[TaskState]) -> str:
-    """Constants of ours as an SQL list; nothing from outside comes here."""
-    return ", ".join(f"'{state.value}'" for state in sorted(states))
-
-
-_FINAL, _RUNNING = _listed(FINAL), _listed(RUNNING)
-_UNFINISHED = ", ".join(f"('{state.value}')" for state in TaskState if state not in FINAL)
-#: The providers of tasks that have a due time, by leaps through the index: it is never read as a whole.
-_OPEN = """
-open_ones (name) AS (
-  SELECT MIN(provider) FROM tasks WHERE due_at IS NOT NULL
-  UNION ALL
-  SELECT (SELECT MIN(provider) FROM tasks WHERE due_at IS NOT NULL AND provider > open_ones.name)
-  FROM open_ones WHERE name IS NOT NULL
-)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +24,8 @@ class Placed:
     hit: LimitHit | None = None
 
 
-class TaskStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    # ------------------------------------------------------------------ moves
+class TaskStore(TaskReads):
+    """The writing half: each method is one whole transaction."""
 
     async def place(self, tasks: Sequence[Task], *, server_name: str) -> Placed:
         """Check every limit and hold the price of all clips of one request, or of none.
@@ -59,7 +40,7 @@ class TaskStore:
                 interaction=first.interaction_id,
             )
             if rows:
-                return Placed([_task(row) for row in rows], again=True)
+                return Placed([task_of(row) for row in rows], again=True)
             if hit := limits.first_hit(tx, first, sum(task.price_micros for task in tasks)):
                 return Placed([], hit=hit)
             tx.run(
@@ -85,7 +66,7 @@ class TaskStore:
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
-                  submitted_at = COALESCE(submitted_at, :at)
+                  submitted_at = :at
                 WHERE id = :id AND state = 'held'
                 """,
                 id=task.id,
@@ -120,6 +101,59 @@ class TaskStore:
             _moved(tx, changed, task, TaskState.HELD, at, note)
 
         await self._database.write(work)
+
+    async def fail_over(
+        self, task: Task, offer: Offer, at: int, *, due_at: int, tried: Sequence[str], note: str
+    ) -> LimitHit | None:
+        """Give a task that its provider certainly did not take to another offer, never above its hold.
+
+        A limit of the new provider that stands in the way changes nothing and is returned.
+        """
+        if task.state not in {TaskState.HELD, TaskState.SUBMITTING} or offer.micros > task.price_micros:
+            raise _no_move(task, TaskState.HELD)
+        there = replace(task, provider=offer.provider)
+
+        def work(tx: Transaction) -> LimitHit | None:
+            if hit := limits.first_hit(tx, there, task.price_micros, only=Scope.PROVIDER):
+                return hit
+            changed = tx.run(
+                """
+                UPDATE tasks SET state = 'held', changed_at = :at, due_at = :due, polls = polls + 1,
+                  problem = CASE WHEN :due > :at THEN :note END,
+                  provider = :provider, list_micros = :list, tried = :tried
+                WHERE id = :id AND state = :old AND provider = :from_provider
+                """,
+                id=task.id,
+                old=task.state.value,
+                from_provider=task.provider,
+                at=at,
+                due=due_at,
+                note=note[:_NOTE_LENGTH],
+                provider=offer.provider,
+                list=offer.micros,
+                tried=",".join(tried),
+            )
+            _moved(tx, changed, task, TaskState.HELD, at, f"goes to {offer.provider}: {note}")
+            _forget_body(tx, task)
+            return None
+
+        return await self._database.write(work)
+
+    async def read_now(self, task_id: str, at: int) -> bool:
+        """Make a running task's next status read due; False where there is none to be made."""
+
+        def work(tx: Transaction) -> bool:
+            changed = tx.run(
+                """
+                UPDATE tasks SET due_at = :at WHERE id = :id AND due_at > :at AND job_id IS NOT NULL
+                  AND state IN ('queued', 'processing', 'parked')
+                """,
+                id=task_id,
+                at=at,
+            )
+            return changed == 1
+
+        return await self._database.write(work)
 
     async def accepted(self, task: Task, job_id: str, state: TaskState, at: int, *, due_at: int) -> None:
         """submitting → queued or processing, with the provider's id."""
@@ -235,8 +269,10 @@ class TaskStore:
 
         await self._database.write(work)
 
-    async def end(self, task: Task, state: TaskState, at: int, *, note: str) -> None:
-        """failed or cancelled: the hold is given back in the same transaction."""
+    async def end(
+        self, task: Task, state: TaskState, at: int, *, note: str, cost_micros: int | None = None
+    ) -> None:
+        """failed or cancelled: the hold is given back in the same transaction, or a cost without a clip booked."""
         if state not in {TaskState.FAILED, TaskState.CANCELLED}:
             raise _no_move(task, state)
         _must_be_a_move(task, state)
@@ -254,8 +290,30 @@ class TaskStore:
                 note=note[:_NOTE_LENGTH],
             )
             _moved(tx, changed, task, state, at, note)
-            ledger.release(tx, task, at)
+            if cost_micros is None:
+                ledger.release(tx, task, at)
+            else:
+                ledger.settle(tx, task, cost_micros, at)
             _forget_body(tx, task)
+
+        await self._database.write(work)
+
+    async def attach(self, task: Task, job_id: str, at: int, *, note: str) -> None:
+        """Give a parked task the job that its lost submit made: it is read again, now."""
+
+        def work(tx: Transaction) -> None:
+            changed = tx.run(
+                """
+                UPDATE tasks SET job_id = :job, due_at = :at, problem = :note
+                WHERE id = :id AND state = 'parked' AND job_id IS NULL
+                """,
+                id=task.id,
+                job=job_id,
+                at=at,
+                note=note[:_NOTE_LENGTH],
+            )
+            _must_change(changed, task)
+            _event(tx, task, TaskState.PARKED, at, note)
 
         await self._database.write(work)
 
@@ -288,7 +346,7 @@ class TaskStore:
             )
             _must_change(changed, task)
             row = tx.one("SELECT * FROM tasks WHERE id = :id", id=task.id)
-            return _task(row) if row else task
+            return task_of(row) if row else task
 
         return await self._database.write(work)
 
@@ -361,7 +419,7 @@ class TaskStore:
             tx.run(
                 f"""
                 UPDATE tasks SET end_shown = 1
-                WHERE interaction_id = :interaction AND state IN ({_FINAL})
+                WHERE interaction_id = :interaction AND state IN ({FINAL_STATES})
                 """,  # noqa: S608 - only constants of ours are put in
                 interaction=interaction_id,
             )
@@ -376,191 +434,16 @@ class TaskStore:
 
         await self._database.write(work)
 
-    # ------------------------------------------------------------------ reads
-
-    async def get(self, task_id: str) -> Task | None:
-        row = await self._database.read_one("SELECT * FROM tasks WHERE id = :id", id=task_id)
-        return _task(row) if row else None
-
-    async def of_interaction(self, interaction_id: int) -> list[Task]:
-        rows = await self._database.read(
-            "SELECT * FROM tasks WHERE interaction_id = :interaction ORDER BY ordinal",
-            interaction=interaction_id,
-        )
-        return [_task(row) for row in rows]
-
-    async def of_member(self, member_id: int, server_id: int, *, limit: int) -> list[Task]:
-        """The member's newest tasks in a server, newest first."""
-        rows = await self._database.read(
-            """
-            SELECT * FROM tasks WHERE member_id = :member AND server_id = :server
-            ORDER BY created_at DESC, ordinal LIMIT :limit
-            """,
-            member=member_id,
-            server=server_id,
-            limit=limit,
-        )
-        return [_task(row) for row in rows]
-
-    async def to_show(self, *, limit: int) -> list[Task]:
-        """Tasks whose progress message does not show their end: unfinished ones, and those a crash came after."""
-        rows = await self._database.read(
-            "SELECT * FROM tasks WHERE end_shown = 0 ORDER BY created_at LIMIT :limit", limit=limit
-        )
-        return [_task(row) for row in rows]
-
-    async def unfinished_interactions(self) -> set[int]:
-        rows = await self._database.read(
-            f"SELECT DISTINCT interaction_id FROM tasks WHERE state NOT IN ({_FINAL})"  # noqa: S608
-        )
-        return {row["interaction_id"] for row in rows}
-
-    async def due(self, provider: str, at: int, *, limit: int) -> list[Task]:
-        """Tasks whose status, or lost submit, is due for a look, the longest waiting first."""
-        rows = await self._database.read(
-            """
-            SELECT * FROM tasks WHERE provider = :provider AND due_at IS NOT NULL AND due_at <= :at
-              AND state IN ('submitting', 'queued', 'processing', 'parked')
-            ORDER BY due_at LIMIT :limit
-            """,
-            provider=provider,
-            at=at,
-            limit=limit,
-        )
-        return [_task(row) for row in rows]
-
-    async def deliverable(self, at: int, *, provider: str, limit: int) -> list[Task]:
-        """Finished tasks of a provider whose clip may be posted now, the longest waiting first."""
-        rows = await self._database.read(
-            """
-            SELECT * FROM tasks WHERE provider = :provider AND state = 'succeeded'
-              AND due_at IS NOT NULL AND due_at <= :at
-            ORDER BY due_at LIMIT :limit
-            """,
-            provider=provider,
-            at=at,
-            limit=limit,
-        )
-        return [_task(row) for row in rows]
-
-    async def startable(self, provider: str, at: int, *, per_member: int, limit: int) -> list[Task]:
-        """Held tasks in their fair order: a member's next clip comes before another's later ones.
-
-        Members with `per_member` tasks running wait, and so does everybody's surplus.
-        """
-        rows = await self._database.read(
-            f"""
-            WITH running AS (
-              SELECT member_id, COUNT(*) AS busy FROM tasks WHERE state IN ({_RUNNING}) GROUP BY member_id
-            ), waiting AS (
-              SELECT tasks.*, COALESCE(busy, 0) + ROW_NUMBER() OVER (
-                PARTITION BY tasks.member_id ORDER BY created_at, interaction_id, ordinal
-              ) AS turn
-              FROM tasks LEFT JOIN running ON running.member_id = tasks.member_id
-              WHERE state = 'held' AND provider = :provider AND due_at IS NOT NULL AND due_at <= :at
-            )
-            SELECT * FROM waiting WHERE turn <= :per_member
-            ORDER BY turn, created_at, interaction_id, ordinal LIMIT :limit
-            """,  # noqa: S608 - only constants of ours are put in
-            provider=provider,
-            at=at,
-            per_member=per_member,
-            limit=limit,
-        )
-        return [_task(row) for row in rows]
-
-    async def ahead_of(self, task: Task) -> int:
-        """How many held tasks of the same provider were asked for earlier."""
-        row = await self._database.read_one(
-            """
-            SELECT COUNT(*) AS ahead FROM tasks WHERE state = 'held' AND provider = :provider
-              AND (created_at, interaction_id, ordinal) < (:created, :interaction, :ordinal)
-            """,
-            provider=task.provider,
-            created=task.created_at,
-            interaction=task.interaction_id,
-            ordinal=task.ordinal,
-        )
-        return int(row["ahead"]) if row else 0
-
-    async def running(self, provider: str) -> int:
-        row = await self._database.read_one(
-            f"SELECT COUNT(*) AS busy FROM tasks WHERE provider = :provider AND state IN ({_RUNNING})",  # noqa: S608
-            provider=provider,
-        )
-        return int(row["busy"]) if row else 0
-
-    async def open_providers(self) -> set[str]:
-        """Providers with something left to do, whatever today's settings say."""
-        rows = await self._database.read(
-            f"WITH RECURSIVE {_OPEN} SELECT name FROM open_ones WHERE name IS NOT NULL"  # noqa: S608
-        )
-        return {row["name"] for row in rows}
-
-    async def next_due(self, after: int) -> int | None:
-        row = await self._database.read_one(
-            f"""
-            WITH RECURSIVE {_OPEN}, unfinished (name) AS (VALUES {_UNFINISHED})
-            SELECT MIN((
-              SELECT MIN(due_at) FROM tasks
-              WHERE provider = open_ones.name AND state = unfinished.name
-                AND due_at IS NOT NULL AND due_at > :after
-            )) AS due
-            FROM open_ones CROSS JOIN unfinished
-            """,  # noqa: S608 - only constants of ours are put in
-            after=after,
-        )
-        return row["due"] if row else None
-
-    async def body(self, task: Task) -> bytes | None:
-        """The bytes of a submit whose outcome is not known yet."""
-        row = await self._database.read_one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
-        return bytes(row["body"]) if row else None
-
-    async def cost(self, task_id: str) -> int:
-        """Micros booked for a task; 0 where nothing is."""
-        row = await self._database.read_one(
-            "SELECT spent_micros AS cost FROM ledger WHERE task_id = :task AND kind = 'settle'", task=task_id
-        )
-        return int(row["cost"]) if row else 0
-
-    async def usual_milliseconds(self, task: Task) -> int | None:
-        """How long the last clips of this provider and format took from submit to success, on average."""
-        row = await self._database.read_one(
-            """
-            SELECT AVG(took) AS took FROM (
-              SELECT (
-                SELECT MIN(at) FROM task_events WHERE task_id = tasks.id AND state = 'succeeded'
-              ) - tasks.submitted_at AS took
-              FROM tasks
-              WHERE tasks.state = 'delivered' AND provider = :provider AND model = :model
-                AND duration = :duration AND resolution = :resolution
-              ORDER BY tasks.created_at DESC LIMIT 20
-            ) AS latest
-            """,
-            provider=task.provider,
-            model=task.format.model,
-            duration=task.format.duration,
-            resolution=task.format.resolution,
-        )
-        return round(row["took"]) if row and row["took"] is not None else None
-
-    async def events(self, task_id: str) -> list[TaskEvent]:
-        rows = await self._database.read(
-            "SELECT at, state, note FROM task_events WHERE task_id = :task ORDER BY id", task=task_id
-        )
-        return [TaskEvent(row["at"], TaskState(row["state"]), row["note"]) for row in rows]
-
 
 def _insert(tx: Transaction, task: Task) -> None:
     tx.run(
         """
         INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
           resolution, prompt, camera, enhance, first_frame_path, last_frame_path, provider, price_micros,
-          upload_limit, state, created_at, changed_at, due_at, polls)
+          list_micros, upload_limit, state, created_at, changed_at, due_at, polls)
         VALUES (:id, :interaction, :ordinal, :server, :channel, :member, :mode, :model, :duration,
           :resolution, :prompt, :camera, :enhance, :first, :last, :provider, :price,
-          :upload_limit, 'held', :at, :at, :due, 0)
+          :list, :upload_limit, 'held', :at, :at, :due, 0)
         """,
         id=task.id,
         interaction=task.interaction_id,
@@ -579,6 +462,7 @@ def _insert(tx: Transaction, task: Task) -> None:
         last=task.last_frame and task.last_frame.path,
         provider=task.provider,
         price=task.price_micros,
+        list=task.list_micros,
         upload_limit=task.upload_limit,
         at=task.created_at,
         due=task.due_at,
@@ -618,45 +502,3 @@ def _event(tx: Transaction, task: Task, state: TaskState, at: int, note: str) ->
 
 def _forget_body(tx: Transaction, task: Task) -> None:
     tx.run("DELETE FROM submissions WHERE task_id = :id", id=task.id)
-
-
-def _frame(path: str | None, url: str | None) -> Frame | None:
-    return Frame(path, url) if path else None
-
-
-def _task(row: sqlite3.Row) -> Task:
-    return Task(
-        id=row["id"],
-        interaction_id=row["interaction_id"],
-        ordinal=row["ordinal"],
-        server_id=row["server_id"],
-        channel_id=row["channel_id"],
-        member_id=row["member_id"],
-        mode=Mode(row["mode"]),
-        format=Format.model_construct(
-            model=row["model"], duration=row["duration"], resolution=row["resolution"]
-        ),
-        prompt=row["prompt"],
-        camera=row["camera"],
-        enhance=bool(row["enhance"]),
-        first_frame=_frame(row["first_frame_path"], row["first_frame_url"]),
-        last_frame=_frame(row["last_frame_path"], row["last_frame_url"]),
-        provider=row["provider"],
-        price_micros=row["price_micros"],
-        upload_limit=row["upload_limit"],
-        state=TaskState(row["state"]),
-        created_at=row["created_at"],
-        changed_at=row["changed_at"],
-        submitted_at=row["submitted_at"],
-        due_at=row["due_at"],
-        polls=row["polls"],
-        job_id=row["job_id"],
-        clip_url=row["clip_url"],
-        clip_expires_at=row["clip_expires_at"],
-        problem=row["problem"],
-        progress_channel_id=row["progress_channel_id"],
-        progress_message_id=row["progress_message_id"],
-        posting_since=row["posting_since"],
-        message_channel_id=row["message_channel_id"],
-        message_id=row["message_id"],
-    )

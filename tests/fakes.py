@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from bot.domain.errors import JobNotFound, JobRejected, OutcomeUnknown, ProviderError
+from bot.domain.errors import (
+    JobNotFound,
+    JobRejected,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderClosed,
+    ProviderError,
+)
 from bot.domain.ports import Job, Posted, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
@@ -62,11 +69,20 @@ class Silence:
     after: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Late:
+    """The effect happens at once, the answer comes later."""
+
+    until: asyncio.Event
+
+
 @dataclass(slots=True)
 class ScriptedJob:
     job_id: str
     key: str
     state: TaskState
+    body: bytes = b""
+    made_at: int = 0
     cost: int | None = None
     linked: bool = True
     links: int = 1
@@ -83,20 +99,38 @@ class ScriptedJob:
         return self.state in {TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED}
 
 
-SubmitAnswer = TaskState | BaseException | After | Silence
+SubmitAnswer = TaskState | BaseException | After | Silence | Late
 StatusAnswer = Report | BaseException | Silence
+#: After these the provider has certainly taken nothing.
+_CERTAIN = (ProviderBusy, ProviderClosed, JobRejected)
 FileAnswer = bytes | BaseException | Silence
 
 
 class ScriptedProvider:
     """Does what it is told, else accepts everything; counts from outside what was made and charged.
 
+    `keyed`: the same key shows the job that there is. `looks_up`: it finds a lost job by its body instead. `doubts`
+    are the keys whose outcome some provider left open, with its name. `alike`: equal wishes make equal bodies.
+    `by_address`: it takes pictures by their address, else as data.
     What no provider would bear is noted in `violations`, because the engine outlives an assertion.
     """
 
-    def __init__(self, name: str, clock: FakeClock, *, idempotent: bool, clip: bytes) -> None:
+    def __init__(
+        self,
+        name: str,
+        clock: FakeClock,
+        *,
+        clip: bytes,
+        keyed: bool = False,
+        looks_up: bool = False,
+        doubts: dict[str, str] | None = None,
+    ) -> None:
         self.name = name
-        self.idempotent = self.recovers = idempotent
+        self.keyed = keyed
+        self.recovers = keyed or looks_up
+        self.doubts = {} if doubts is None else doubts
+        self.alike = False
+        self.by_address = True
         self.batch = 1
         self.clip = clip
         self.clock = clock
@@ -104,12 +138,16 @@ class ScriptedProvider:
         self.charges: Counter[str] = Counter()
         self.requested: list[Job] = []
         self.submits: list[tuple[str, bytes]] = []
+        self.lookups: list[tuple[str, frozenset[str]]] = []
         self.reads: list[str] = []
+        self.batches: list[list[str]] = []
         self.downloads: list[str] = []
         self.calls: list[float] = []
         self.violations: list[str] = []
         self.submit_answers: deque[SubmitAnswer] = deque()
+        self.lookup_answers: deque[ProviderError] = deque()
         self.status_answers: deque[StatusAnswer] = deque()
+        self.by_job: dict[str, BaseException] = {}
         self.files: deque[FileAnswer] = deque()
         self.refused_requests: deque[Exception] = deque()
         self.inside: Callable[[str, bytes], Awaitable[None]] | None = None
@@ -124,34 +162,42 @@ class ScriptedProvider:
         self.requested.append(job)
         if self.refused_requests:
             raise self.refused_requests.popleft()
-        frames = [frame and (frame.url or len(Path(frame.path).read_bytes())) for frame in _frames(job)]
+        frames = [
+            frame and ((self.by_address and frame.url) or len(Path(frame.path).read_bytes()))
+            for frame in _frames(job)
+        ]
         wish = {"prompt": job.prompt, "format": job.format.id, "mode": job.mode, "enhance": job.enhance}
-        return json.dumps(wish | {"frames": frames, "nth": len(self.requested)}).encode()
+        nth = 0 if self.alike else len(self.requested)
+        return json.dumps(wish | {"frames": frames, "nth": nth, "to": self.name}).encode()
 
     async def submit(self, body: bytes, *, key: str) -> Report:
         async with self._call():
-            self.submits.append((key, body))
-            if self._bodies.setdefault(key, body) != body:
-                self.violations.append(f"{key} came with other bytes")
-                raise JobRejected("one key for two bodies (409)")
+            self._note(key, body)
             if self.inside:
                 await self.inside(key, body)
             answer = self.submit_answers.popleft() if self.submit_answers else TaskState.QUEUED
+            if not isinstance(answer, (TaskState, Late, *_CERTAIN)):
+                self.doubts[key] = self.name
+            if isinstance(answer, _CERTAIN) and key not in self.doubts:
+                self._bodies.pop(key)
             if isinstance(answer, BaseException):
                 raise answer
             if isinstance(answer, Silence) and not answer.after:
                 await self._silence()
-            job = self._made(key, answer if isinstance(answer, TaskState) else TaskState.QUEUED)
+            job = self._made(key, body, answer if isinstance(answer, TaskState) else TaskState.QUEUED)
             if isinstance(answer, After):
                 raise answer.error
             if isinstance(answer, Silence):
                 await self._silence()
+            if isinstance(answer, Late):
+                self.silent.set()
+                await answer.until.wait()
             return self._report(job)
 
     async def status(self, job_id: str) -> Report:
         async with self._call():
             self.reads.append(job_id)
-            answer = self.status_answers.popleft() if self.status_answers else None
+            answer = self.status_answers.popleft() if self.status_answers else self.by_job.get(job_id)
             if isinstance(answer, BaseException):
                 raise answer
             if isinstance(answer, Silence):
@@ -161,12 +207,25 @@ class ScriptedProvider:
             return self._report(self._known(job_id))
 
     async def recover(self, body: bytes, *, key: str, since: int, known: frozenset[str]) -> Report:
-        """Where keys count, by asking again."""
+        """Where keys count, by asking again; else by the first job with these bytes that is nobody's."""
+        self.lookups.append((key, known))
+        if self.keyed:
+            return await self.submit(body, key=key)
         if not self.recovers:
+            self.violations.append(f"it was asked for {key}, although it cannot tell")
             raise OutcomeUnknown("There is no way to tell.")
-        return await self.submit(body, key=key)
+        async with self._call():
+            if self.lookup_answers:
+                raise self.lookup_answers.popleft()
+            fitting = [job for job in self.jobs.values() if job.body == body and job.made_at >= since]
+            free = [job for job in fitting if job.job_id not in known]
+            await asyncio.sleep(0)
+            if not free:
+                raise OutcomeUnknown("There is no such job, which proves nothing.")
+            return self._report(free[0])
 
     async def statuses(self, job_ids: Sequence[str]) -> dict[str, Report | ProviderError]:
+        self.batches.append(list(job_ids))
         if len(job_ids) > self.batch:
             self.violations.append(f"{len(job_ids)} jobs were asked for at once")
         outcomes: dict[str, Report | ProviderError] = {}
@@ -221,10 +280,20 @@ class ScriptedProvider:
     def running(self) -> int:
         return sum(not job.ended for job in self.jobs.values())
 
-    def _made(self, key: str, state: TaskState) -> ScriptedJob:
-        if self.idempotent and (known := [job for job in self.jobs.values() if job.key == key]):
+    def _note(self, key: str, body: bytes) -> None:
+        self.submits.append((key, body))
+        if self.doubts.get(key, self.name) != self.name:
+            self.violations.append(f"{key} came although {self.doubts[key]} may have taken it")
+        if key in self.doubts and not self.keyed:
+            self.violations.append(f"{key} came again although it may have been taken")
+        if self._bodies.setdefault(key, body) != body:
+            self.violations.append(f"{key} came with other bytes")
+            raise JobRejected("one key for two bodies (409)")
+
+    def _made(self, key: str, body: bytes, state: TaskState) -> ScriptedJob:
+        if self.keyed and (known := [job for job in self.jobs.values() if job.key == key]):
             return known[0]
-        job = ScriptedJob(f"{self.name}-job{len(self.jobs) + 1}", key, state)
+        job = ScriptedJob(f"{self.name}-job{len(self.jobs) + 1}", key, state, body, self.clock.now)
         self.jobs[job.job_id] = job
         self.charges[key] += 1
         self.most_running = max(self.most_running, self.running)

@@ -61,10 +61,7 @@ ALLOWED: dict[tuple[str, str], dict[str, dict[str, set[int]]]] = {
         "1080p": {T: {6}, F: {6}},
     },
     ("gmi", "hailuo-2.3-fast"): {"768p": {F: {6, 10}}, "1080p": {F: {6}}},
-    ("novita", "hailuo-02"): {
-        "768p": {T: {6, 10}, F: {6, 10}, FL: {6, 10}},
-        "1080p": {T: {6}, F: {6}, FL: {6}},
-    },
+    ("novita", "hailuo-02"): {"768p": {T: {6, 10}, F: {6, 10}}, "1080p": {T: {6}, F: {6}}},
     ("novita", "hailuo-2.3"): {"768p": {T: {6, 10}, F: {6, 10}}, "1080p": {T: {6}, F: {6}}},
     ("novita", "hailuo-2.3-fast"): {"768p": {F: {6, 10}}, "1080p": {F: {6}}},
     ("runware", "hailuo-02"): {

@@ -64,8 +64,27 @@ class ImageRules(_Entry):
     min_ratio: Annotated[float, Field(gt=0)]
     max_ratio: Annotated[float, Field(gt=0)]
     forms: Annotated[list[Literal["url", "data", "file"]], Field(min_length=1)]
-    max_data_bytes: Annotated[int, Field(gt=0)] = 3_000_000
     source: Annotated[str, Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.min_ratio > self.max_ratio:
+            raise ValueError(
+                f"min_ratio {self.min_ratio:g} is above max_ratio {self.max_ratio:g}: nothing fits"
+            )
+        return self
+
+    @classmethod
+    def strictest(cls, all_rules: Sequence[Self]) -> Self:
+        """What every one of several providers takes."""
+        return all_rules[0].model_copy(
+            update={
+                "max_bytes": min(rules.max_bytes for rules in all_rules),
+                "min_side": max(rules.min_side for rules in all_rules),
+                "min_ratio": max(rules.min_ratio for rules in all_rules),
+                "max_ratio": min(rules.max_ratio for rules in all_rules),
+            }
+        )
 
 
 class ProviderRules(_Entry):

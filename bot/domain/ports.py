@@ -64,8 +64,6 @@ class Provider(Protocol):
     name: str
     #: What became of a lost submit can be found out without a second charge.
     recovers: bool
-    #: Sending the same key and bytes again costs nothing more. The engine still asks for this.
-    idempotent: bool
     #: How many jobs one call of `statuses` reads at the price of one request.
     batch: int
 

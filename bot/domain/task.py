@@ -53,7 +53,11 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One row of `tasks`. Times are whole milliseconds since 1970 (UTC); money is micros."""
+    """One row of `tasks`. Times are whole milliseconds since 1970 (UTC); money is micros.
+
+    `price_micros` is held; `list_micros`, never above it, is the list price at the provider that has the task now.
+    `tried` are the providers that did not take it and never will.
+    """
 
     id: str
     interaction_id: int
@@ -70,6 +74,8 @@ class Task:
     last_frame: Frame | None
     provider: str
     price_micros: int
+    list_micros: int
+    tried: tuple[str, ...]
     upload_limit: int | None
     state: TaskState
     created_at: int
@@ -91,6 +97,10 @@ class Task:
     def key(self) -> str:
         """The idempotency key of the paid call: fixed with the task, the same on every try."""
         return f"conch-{self.id}"
+
+
+#: Begins the note of a task that the operator ended with a cost but without a clip.
+SETTLED = "settled by the operator"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,10 @@ EDIT_SECONDS = 2.5
 _TOKEN_SECONDS = 14 * 60
 _TRIES = 5
 _AT_ONCE = 4
+#: Messages kept in mind, those given up among them.
+_REMEMBERED = 10_000
+#: How often it is looked whether Discord has let the bot in.
+_LOGIN_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -35,6 +39,7 @@ class _Message:
 
     interaction_id: int
     dirty: bool = False
+    given_up: bool = False
     drawn: str | None = None
     next_edit: float = 0
     failures: int = 0
@@ -53,11 +58,13 @@ class Board(Delivery):
         catalog: Catalog,
         *,
         cancel_button: Callable[[str, str], discord.ui.Item[Any]],
+        ready_at: Callable[[Task], int | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(client, catalog)
         self._tasks = tasks
         self._cancel_button = cancel_button
+        self._ready_at = ready_at
         self._monotonic = monotonic
         self._messages: dict[int, _Message] = {}
         self._wake = asyncio.Event()
@@ -85,12 +92,15 @@ class Board(Delivery):
 
         A new one is posted by the bot's own token.
         """
+        self._must_be_logged_in()
         first, message = tasks[0], self._message(tasks[0])
         message.interaction = None
         channel = self._client.get_partial_messageable(first.channel_id, guild_id=first.server_id)
         content = await self._content(tasks, message)
         try:
-            sent = await self._find(channel, first, first.created_at, carries_clip=False)
+            # The command itself, not the task: its answer stands there since before its pictures were prepared.
+            since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
+            sent = await self._find(channel, first, since, carries_clip=False)
             sent = sent or await channel.send(
                 content,
                 view=self._view(tasks) or discord.utils.MISSING,
@@ -112,8 +122,9 @@ class Board(Delivery):
         message = self._message(task)
         if progress is not None:
             message.progress[task.id] = progress
-        message.dirty = True
-        self._wake.set()
+        if not message.given_up:
+            message.dirty = True
+            self._wake.set()
 
     async def run(self) -> None:
         """Redraw what is out of date, until cancelled."""
@@ -127,6 +138,8 @@ class Board(Delivery):
 
     async def redraw(self) -> float | None:
         """Edit every message that is out of date and may be edited now; seconds until the next may be."""
+        if self._client.user is None:
+            return _LOGIN_SECONDS
         now = self._monotonic()
         dirty = [message for message in self._messages.values() if message.dirty]
         ready = [message for message in dirty if message.next_edit <= now][:_AT_ONCE]
@@ -148,12 +161,22 @@ class Board(Delivery):
                 await self._forget(message)
         except (discord.HTTPException, aiohttp.ClientError, OSError, StorageError) as error:
             await self._failed(message, error)
+        except Exception:
+            # One message that cannot be drawn must not end the bot.
+            log.exception("progress of interaction %d cannot be drawn", message.interaction_id)
+            self._give_up(message)
 
     async def _draw(self, message: _Message, tasks: Sequence[Task], *, ended: bool) -> None:
         content = await self._content(tasks, message)
         if content != message.drawn:
             await self._edit(message, tasks, content, ended=ended)
             message.drawn, message.failures = content, 0
+
+    def _give_up(self, message: _Message) -> None:
+        """Draw it no more while this process runs, whatever its tasks still do."""
+        message.given_up, message.dirty = True, False
+        while len(self._messages) > _REMEMBERED:
+            self._messages.pop(next(iter(self._messages)))
 
     async def _forget(self, message: _Message) -> None:
         """Nothing more is drawn; not after a restart either, where all its clips have ended."""
@@ -166,8 +189,9 @@ class Board(Delivery):
         gone = isinstance(error, discord.Forbidden | discord.NotFound)
         if gone or message.failures >= _TRIES:
             log.info("progress of interaction %d is no longer shown: %s", message.interaction_id, error)
+            self._give_up(message)
             try:
-                await self._forget(message)
+                await self._tasks.end_shown(message.interaction_id)
             except StorageError as worse:
                 log.warning("interaction %d: %s", message.interaction_id, worse)
         else:
@@ -206,9 +230,9 @@ class Board(Delivery):
     async def _line(self, task: Task, message: _Message) -> str:
         ahead = await self._tasks.ahead_of(task) if task.state is TaskState.HELD else 0
         waiting = task.state in {TaskState.QUEUED, TaskState.PROCESSING}
-        usual = await self._tasks.usual_milliseconds(task) if waiting else None
+        ready_at = self._ready_at(task) if waiting else None
         return texts.status_line(
-            task, self._catalog, ahead=ahead, progress=message.progress.get(task.id), usual=usual
+            task, self._catalog, ahead=ahead, progress=message.progress.get(task.id), ready_at=ready_at
         )
 
     def _view(self, tasks: Sequence[Task]) -> discord.ui.View | None:

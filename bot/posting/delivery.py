@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 _LEAST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 _NONCE_LENGTH = 25
 _SECONDS = 120
-_SEARCHED = 500
+_SEARCHED = 300
 #: Thread locked or archived, not allowed there, no such channel, no direct messages from this bot.
 _CLOSED_CODES = frozenset({50001, 50007, 50013, 50083, 10003, 10013, 40333})
 _TOO_LARGE = 40005
@@ -36,6 +36,7 @@ class Delivery:
 
     async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
         """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot."""
+        self._must_be_logged_in()
         reasons: list[str] = []
         try:
             if again and (earlier := await self._posted_before(task)):
@@ -96,6 +97,10 @@ class Delivery:
         with file.fp:
             return await place.send(content, file=file, nonce=nonce, allowed_mentions=mentions)
 
+    def _must_be_logged_in(self) -> None:
+        if self._client.user is None:
+            raise DeliveryError("Discord has not let the bot in yet")
+
     async def _posted_before(self, task: Task) -> discord.Message | None:
         """The clip's message, from a try whose answer was lost longer ago than nonces last.
 
@@ -119,11 +124,13 @@ class Delivery:
         after = datetime.fromtimestamp(since / 1000, UTC) - timedelta(minutes=1)
         me = self._client.user.id if self._client.user else 0
         try:
-            async for message in place.history(after=after, limit=_SEARCHED, oldest_first=True):
-                ours = message.author.id == me and f"`{task.id}`" in message.content
-                # A prompt may contain any words, but not begin a message.
-                if ours and message.content.startswith(texts.ready_head(task)) is carries_clip:
-                    return message
+            # The first try stands near the beginning, the last one near the end of a busy channel.
+            for oldest_first in (True, False):
+                async for message in place.history(after=after, limit=_SEARCHED, oldest_first=oldest_first):
+                    ours = message.author.id == me and f"`{task.id}`" in message.content
+                    # A prompt may contain any words, but not begin a message.
+                    if ours and message.content.startswith(texts.ready_head(task)) is carries_clip:
+                        return message
         except discord.Forbidden:
             log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)
         return None

@@ -5,7 +5,7 @@ import unicodedata
 
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
-from bot.domain.task import Task, TaskState
+from bot.domain.task import SETTLED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as a file beside the message.
@@ -89,9 +89,9 @@ def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
 
 
 def status_line(
-    task: Task, catalog: Catalog, *, ahead: int = 0, progress: int | None = None, usual: int | None = None
+    task: Task, catalog: Catalog, *, ahead: int = 0, progress: int | None = None, ready_at: int | None = None
 ) -> str:
-    """Where one clip is now. `progress` is percent; `usual` is how long such clips take, in milliseconds."""
+    """Where one clip is now. `progress` is percent; `ready_at` is milliseconds since 1970."""
     name = provider_label(task, catalog)
     match task.state:
         case TaskState.HELD:
@@ -99,9 +99,9 @@ def status_line(
         case TaskState.SUBMITTING:
             text = f"📤 Being handed to {name}."
         case TaskState.QUEUED:
-            text = f"🕒 In {name}'s queue{_expected(task, usual)}."
+            text = f"🕒 In {name}'s queue{_expected(ready_at)}."
         case TaskState.PROCESSING:
-            text = f"🎬 {_bar(progress)}{name} is making it{_expected(task, usual)}."
+            text = f"🎬 {_bar(progress)}{name} is making it{_expected(ready_at)}."
         case _:
             text = _outcome(task, name)
     return f"{text} `{task.id}`"
@@ -119,6 +119,8 @@ def _outcome(task: Task, name: str) -> str:
             return _ready(task)
         case TaskState.DELIVERED:
             return f"✅ Ready: {link_of(task)}"
+        case TaskState.FAILED if (task.problem or "").startswith(SETTLED):
+            return f"❌ It ended without a clip: {_reason(task)}"
         case TaskState.FAILED:
             return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
         case TaskState.CANCELLED:
@@ -179,10 +181,8 @@ def _bar(progress: int | None) -> str:
     return f"{'▰' * full}{'▱' * (_BAR - full)} {percent} % · "
 
 
-def _expected(task: Task, usual: int | None) -> str:
-    if usual is None or task.submitted_at is None:
-        return ""
-    return f", usually ready <t:{(task.submitted_at + usual) // 1000}:R>"
+def _expected(ready_at: int | None) -> str:
+    return f", ready about <t:{ready_at // 1000}:R>" if ready_at is not None else ""
 
 
 def _reason(task: Task, otherwise: str = "no reason was given") -> str:

@@ -46,7 +46,6 @@ class Hosted(OneByOne):
     label: str
     home: str
     key_help: str
-    idempotent = False
     recovers = False
 
     def __init__(

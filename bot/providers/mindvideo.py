@@ -91,7 +91,6 @@ class MindVideo(Hosted):
     label = "MindVideo"
     home = "https://api.mindvideo.ai"
     key_help = "Make a new key in the MindVideo dashboard and put it in MINDVIDEO_API_KEY."
-    idempotent = True
     recovers = True
 
     def request(self, job: Job) -> bytes:

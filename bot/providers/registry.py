@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 import httpx
 
@@ -28,6 +28,10 @@ class Parts:
     folder: Path
     clock: Clock
     sandbox_seconds: float
+    gmi_organization: str | None = None
+    novita_image_field: Literal["image_url", "image"] = "image_url"
+    novita_webhooks: bool = False
+    runware_safety: bool = False
 
 
 class _Reach(TypedDict):
@@ -53,9 +57,16 @@ def _sandbox(parts: Parts) -> Provider:
 
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {
     "mindvideo": lambda parts: MindVideo(**_reach(parts, "mindvideo")),
-    "gmi": lambda parts: Gmi(**_reach(parts, "gmi")),
-    "novita": lambda parts: Novita(**_reach(parts, "novita"), clock=parts.clock),
-    "runware": lambda parts: Runware(**_reach(parts, "runware"), clock=parts.clock),
+    "gmi": lambda parts: Gmi(**_reach(parts, "gmi"), organization=parts.gmi_organization),
+    "novita": lambda parts: Novita(
+        **_reach(parts, "novita"),
+        clock=parts.clock,
+        image_field=parts.novita_image_field,
+        webhooks=parts.novita_webhooks,
+    ),
+    "runware": lambda parts: Runware(
+        **_reach(parts, "runware"), clock=parts.clock, safety=parts.runware_safety
+    ),
     "minimax": lambda parts: MiniMax(**_reach(parts, "minimax"), clock=parts.clock),
     "sandbox": _sandbox,
 }

@@ -92,7 +92,6 @@ class _Record(BaseModel):
 
 class Sandbox(OneByOne):
     name = "sandbox"
-    idempotent = True
     recovers = True
 
     def __init__(self, folder: Path, *, clock: Clock, delay_seconds: float = 0) -> None:

@@ -9,12 +9,14 @@ from bot.domain.task import Task
 
 #: Fewer clips than this say too little.
 _ENOUGH = 5
-_REMEMBERED = 50
+REMEMBERED = 50
 #: The share of clips that may be ready before the first read.
 _EARLY = 0.05
 _LATE = 0.95
 #: The pause around the expected end, as a share of the usual one.
 _CLOSE = 0.75
+#: The share of its age at which a clip that the first read found ready is believed to have been so.
+_DOUBT = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +38,27 @@ class Forecast:
         self._durations: dict[Kind, deque[int]] = {}
 
     def learn(self, kind: Kind, durations: Iterable[int]) -> None:
-        kept = self._durations.setdefault(kind, deque(maxlen=_REMEMBERED))
+        kept = self._durations.setdefault(kind, deque(maxlen=REMEMBERED))
         kept.extend(duration for duration in durations if duration >= 0)
+
+    def noticed(self, kind: Kind, elapsed: int, *, first_read: bool) -> None:
+        """A clip of this age was found ready. At the first read it may have been ready for a while.
+
+        Without that doubt the forecast could only ever grow: nobody looks earlier than it says.
+        """
+        self.learn(kind, [round(elapsed * _DOUBT) if first_read else elapsed])
+
+    def knows(self, kind: Kind) -> bool:
+        return len(self._durations.get(kind, ())) >= _ENOUGH
 
     def until_read(self, kind: Kind, elapsed: int, usual_pause: float) -> float:
         """Seconds until a status read is worth its call: none before the first clips of this kind were ready.
 
         Around the expected end it is shorter than `usual_pause`, because that is where the saved reads do some good.
         """
-        known = self._durations.get(kind, ())
-        if len(known) < _ENOUGH:
+        if not self.knows(kind):
             return usual_pause
-        ordered = sorted(known)
+        ordered = sorted(self._durations[kind])
         first, last = _quantile(ordered, _EARLY), _quantile(ordered, _LATE)
         close = usual_pause * _CLOSE
         if elapsed < first:
@@ -56,10 +67,9 @@ class Forecast:
 
     def remaining(self, kind: Kind, elapsed: int) -> int | None:
         """Milliseconds a clip of this age still takes, in the middle of those that took longer; None if unknown."""
-        known = self._durations.get(kind, ())
-        if len(known) < _ENOUGH:
+        if not self.knows(kind):
             return None
-        longer = sorted(duration for duration in known if duration > elapsed)
+        longer = sorted(duration for duration in self._durations[kind] if duration > elapsed)
         return _quantile(longer, 0.5) - elapsed if longer else None
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+from bot.domain.catalog import Catalog
+
 
 class Pace:
     """At most `per_minute` calls in any minute, and at most a sixth of them at once."""
@@ -27,3 +29,17 @@ class Pace:
     def wait(self) -> float:
         """Seconds until the next call may be made."""
         return max(0.0, (1 - self._tokens) / self._rate)
+
+
+class Paces:
+    """One pace for each provider, by name."""
+
+    def __init__(self, catalog: Catalog, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._paces = {
+            name: Pace(rules.requests_per_minute, monotonic) for name, rules in catalog.providers.items()
+        }
+
+    def of(self, provider: str) -> Pace:
+        """A provider that is in today's catalog no more is asked once a second."""
+        return self._paces.setdefault(provider, Pace(60, self._monotonic))

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bot.domain.catalog import Catalog, Format, Mode, Offer
+from bot.domain.catalog import Catalog, Format, ImageRules, Mode, Offer
 from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
-from bot.domain.limits import explain
+from bot.domain.limits import LimitHit, explain
 from bot.domain.ports import Clock, NewId
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
 from bot.providers.downloads import Downloads
+from bot.services.router import Router
 from storage.tasks import Placed, TaskStore
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Requests:
         downloads: Downloads,
         *,
         providers: Sequence[str],
+        router: Router,
         default_format: Format,
         frames: Path,
         clock: Clock,
@@ -73,6 +75,7 @@ class Requests:
         self._catalog = catalog
         self._downloads = downloads
         self._providers = providers
+        self._router = router
         self._default = default_format
         self._frames = frames
         self._clock = clock
@@ -97,13 +100,11 @@ class Requests:
         if known := await self._tasks.of_interaction(order.interaction_id):
             return Placed(known, again=True)
         prompt = clean_prompt(order.prompt)
-        offer = self._offer(order.mode, order.format_id)
-        self._check_options(order, prompt, offer)
-        frames = await self._prepare_frames(order, offer)
+        offers = self._offers(order.mode, self._format(order.mode, order.format_id))
+        self._check_options(order, prompt, offers[0])
+        frames = await self._prepare_frames(order, offers)
         try:
-            placed = await self._tasks.place(
-                self._drafts(order, prompt, offer, frames), server_name=order.server_name
-            )
+            placed = await self._hold(order, prompt, offers, frames)
         except asyncio.CancelledError:
             raise  # the transaction runs to its end all the same, and its tasks need their pictures
         except BaseException:
@@ -134,14 +135,45 @@ class Requests:
             )
         return await self._tasks.get(task_id) or task
 
-    def _offer(self, mode: Mode, format_id: str | None) -> Offer:
+    async def _hold(
+        self, order: Order, prompt: str, offers: Sequence[Offer], frames: Sequence[Frame]
+    ) -> Placed:
+        """Give it to the best offer that limits leave room for, with the dearest hold they leave room for.
+
+        What is held decides which of the other offers may be used later.
+        """
+        prices = sorted({offer.micros for offer in offers}, reverse=True)
+        hits: list[LimitHit] = []
+        for offer in offers:
+            for price in (price for price in prices if price >= offer.micros):
+                drafts = self._drafts(order, prompt, offer, price, frames)
+                placed = await self._tasks.place(drafts, server_name=order.server_name)
+                if not placed.hit:
+                    return placed
+                hits.append(placed.hit)
+        return Placed([], hit=min(hits, key=lambda hit: hit.price))
+
+    def _offers(self, mode: Mode, chosen: Format) -> list[Offer]:
+        """The offers of a format that can be taken now, the best first."""
+        if offers := self._router.offers(mode, chosen):
+            return offers
+        resting = [
+            f"{self._catalog.providers[offer.provider].label}: {self._router.resting(offer.provider)}"
+            for offer in self._catalog.offers_for(mode, chosen, self._providers)
+        ]
+        raise Refusal(
+            f"No provider of this format takes jobs now ({'; '.join(resting)}). Try again in some minutes, "
+            "or choose another format."
+        )
+
+    def _format(self, mode: Mode, format_id: str | None) -> Format:
         if format_id is None:
             offer = self._catalog.default(mode, self._providers, self._default)
             if offer is None:
                 raise Refusal(
                     f"No provider that is switched on makes {mode} clips. The operator can add one."
                 )
-            return offer
+            return offer.format
         try:
             offers = self._catalog.offers_for(mode, Format.parse(format_id), self._providers)
         except ValueError:
@@ -151,7 +183,7 @@ class Requests:
             raise Refusal(
                 f"There is no format `{_shown(format_id)}` for {mode} clips here. Choose one of: {menu}."
             )
-        return offers[0]
+        return offers[0].format
 
     def _check_options(self, order: Order, prompt: str, offer: Offer) -> None:
         if order.camera is not None and order.camera not in self._catalog.cameras:
@@ -171,7 +203,9 @@ class Requests:
             noun = "picture" if wanted == 1 else "pictures"
             raise Refusal(f"`/video {order.mode}` takes {wanted} {noun}; {len(order.attachments)} came.")
 
-    def _drafts(self, order: Order, prompt: str, offer: Offer, frames: Sequence[Frame]) -> list[Task]:
+    def _drafts(
+        self, order: Order, prompt: str, offer: Offer, price: int, frames: Sequence[Frame]
+    ) -> list[Task]:
         at = self._clock()
         first, last = [*frames, None, None][:2]
         return [
@@ -190,7 +224,9 @@ class Requests:
                 first_frame=first,
                 last_frame=last,
                 provider=offer.provider,
-                price_micros=offer.micros,
+                price_micros=price,
+                list_micros=offer.micros,
+                tried=(),
                 upload_limit=order.upload_limit,
                 state=TaskState.HELD,
                 created_at=at,
@@ -211,20 +247,21 @@ class Requests:
             for ordinal in range(order.count)
         ]
 
-    async def _prepare_frames(self, order: Order, offer: Offer) -> list[Frame]:
+    async def _prepare_frames(self, order: Order, offers: Sequence[Offer]) -> list[Frame]:
+        """Checked for every provider that may get them."""
+        rules = ImageRules.strictest([self._catalog.providers[offer.provider].image for offer in offers])
         frames: list[Frame] = []
         try:
             for attachment, which in zip(order.attachments, ("first", "last"), strict=False):
                 target = self._frames / f"{order.interaction_id}-{which}.jpg"
-                await self._prepare_frame(attachment, target, offer)
+                await self._prepare_frame(attachment, target, rules)
                 frames.append(Frame(str(target)))
         except BaseException:
             _remove(frames)
             raise
         return frames
 
-    async def _prepare_frame(self, attachment: Attachment, target: Path, offer: Offer) -> None:
-        rules = self._catalog.providers[offer.provider].image
+    async def _prepare_frame(self, attachment: Attachment, target: Path, rules: ImageRules) -> None:
         if attachment.size > rules.max_bytes:
             raise PictureRefused(
                 f"`{_shown(attachment.name)}` has {attachment.size / 1e6:.1f} MB; at most "
@@ -279,7 +316,7 @@ def _too_late(task: Task) -> str:
     if task.state in {TaskState.SUCCEEDED, TaskState.DELIVERED}:
         return f"Task `{task.id}` is already finished and paid."
     return (
-        f"Task `{task.id}` is already with {task.provider}, which cannot stop it and bills for it. "
+        f"Task `{task.id}` is already with its provider, which cannot stop it and bills for it. "
         "The clip will be posted when it is ready."
     )
 

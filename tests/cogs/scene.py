@@ -157,8 +157,10 @@ class Scene:
         return [stored[key] for key in sorted(stored) if not stored[key].is_ephemeral]
 
     def files(self) -> list[str]:
+        """What lies in the data folder, but for the bot's own lock."""
         data = self.settings.data_dir
-        return sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
+        found = sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file())
+        return [name for name in found if name != "conch.lock"]
 
     # ------------------------------------------------------------------ states
 

@@ -68,7 +68,7 @@ async def test_a_long_list_is_ten_tasks_in_one_message(open_bot: Open) -> None:
             await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
         words = await listed(scene)
     assert len(words) <= 2000
-    assert words.endswith("- … older ones with `/tasks show`")
+    assert words.endswith("- … `/tasks show` completes the ids of older ones")
 
 
 async def test_the_list_offers_a_clip_that_could_be_posted_nowhere(scene: Scene) -> None:

@@ -260,7 +260,7 @@ async def test_too_dear_a_format_names_the_limit_and_the_way_out(open_bot: Open)
     async with open_bot(user_daily_limit=300_000) as scene:
         words = await refused(scene, await scene.video())
     assert words.startswith("That costs $0.3294, and your limit for one day is $0.30: too dear at any time.")
-    assert "Choose a cheaper format." in words
+    assert "Choose a cheaper format, or fewer clips." in words
 
 
 async def test_what_running_tasks_hold_is_told_with_numbers_and_the_hour(open_bot: Open) -> None:

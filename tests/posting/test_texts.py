@@ -30,6 +30,8 @@ TASK = Task(
     last_frame=None,
     provider="mindvideo",
     price_micros=329_400,
+    list_micros=329_400,
+    tried=(),
     upload_limit=None,
     state=TaskState.HELD,
     created_at=0,
@@ -53,8 +55,8 @@ def a_task(**changes: Any) -> Task:
     return replace(TASK, **changes)
 
 
-def status(ahead: int = 0, progress: int | None = None, usual: int | None = None, **changes: Any) -> str:
-    return texts.status_line(a_task(**changes), CATALOG, ahead=ahead, progress=progress, usual=usual)
+def status(ahead: int = 0, progress: int | None = None, ready_at: int | None = None, **changes: Any) -> str:
+    return texts.status_line(a_task(**changes), CATALOG, ahead=ahead, progress=progress, ready_at=ready_at)
 
 
 def ready(link: str | None = None, cost: int = 329_400, **changes: Any) -> str:
@@ -152,9 +154,9 @@ def test_a_task_on_its_way_to_the_provider_says_so() -> None:
     assert status(state=TaskState.SUBMITTING) == "📤 Being handed to MindVideo. `task0001`"
 
 
-def test_a_queued_task_says_when_such_clips_are_usually_ready() -> None:
-    line = status(state=TaskState.QUEUED, submitted_at=10_000, usual=60_000)
-    assert line == "🕒 In MindVideo's queue, usually ready <t:70:R>. `task0001`"
+def test_a_queued_task_says_when_the_clip_should_be_ready() -> None:
+    line = status(state=TaskState.QUEUED, submitted_at=10_000, ready_at=70_000)
+    assert line == "🕒 In MindVideo's queue, ready about <t:70:R>. `task0001`"
 
 
 def test_without_a_measurement_no_time_is_promised() -> None:

@@ -23,7 +23,8 @@ from tests.providers.standin import StandIn
 class Case:
     """`text` and `framed` are formats it makes of words, and of a picture as data; None where it takes none.
 
-    `reads` is the method of a status read, `nobody` an id that no job has.
+    `reads` is the method of a status read, `nobody` an id that no job has. `keyed`: the same key and bytes again show
+    the job that there is.
     """
 
     standin: Callable[..., StandIn]
@@ -32,6 +33,7 @@ class Case:
     framed: str | None = "hailuo-02/6/768p"
     reads: str = "GET"
     nobody: str = "17"
+    keyed: bool = False
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -39,7 +41,9 @@ _CLOCK = {"clock": lambda: NOW}
 _UUID = "11111111-1111-4111-8111-111111111111"
 
 CASES = {
-    "mindvideo": Case(MindVideoStandIn, MindVideo, text="hailuo-02/5/768p", framed="hailuo-02/5/768p"),
+    "mindvideo": Case(
+        MindVideoStandIn, MindVideo, text="hailuo-02/5/768p", framed="hailuo-02/5/768p", keyed=True
+    ),
     "gmi": Case(GmiStandIn, Gmi, framed=None),
     "novita": Case(NovitaStandIn, Novita, framed="hailuo-2.3/6/768p", settings=_CLOCK),
     "runware": Case(RunwareStandIn, Runware, reads="POST", nobody=_UUID, settings=_CLOCK),

@@ -74,9 +74,9 @@ def bodies(standin: StandIn) -> list[bytes]:
     return [one.body for one in standin.sent("POST")]
 
 
-def test_all_are_tested_here(provider: Hosted, name: str) -> None:
+def test_all_are_tested_here(provider: Hosted, case: Case, name: str) -> None:
     known: Provider = provider
-    assert (known.name, known.recovers or not known.idempotent) == (name, True)
+    assert (known.name, known.recovers or not case.keyed) == (name, True)
     assert provider.home.startswith("https://")
     assert set(PROVIDERS) == {*CASES, "sandbox"}
 
@@ -163,11 +163,11 @@ async def test_stand_in_wakes_whoever_waits(provider: Hosted, standin: StandIn, 
 @pytest.mark.parametrize(("when", "jobs"), [("before", 0), ("after", 1)])
 @pytest.mark.parametrize("fault", LOST, ids=lambda fault: repr(fault)[:60])
 async def test_lost_submit_is_charged_once(
-    fault: Fault | None, when: str, jobs: int, provider: Hosted, standin: StandIn, wish: Job
+    fault: Fault | None, when: str, jobs: int, provider: Hosted, standin: StandIn, case: Case, wish: Job
 ) -> None:
     setattr(standin, when, once(fault))
     body = provider.request(wish)
-    if provider.idempotent:
+    if case.keyed:
         report = await provider.submit(body, key=KEY)
         assert bodies(standin) == [body, body]
         assert (list(standin.jobs), list(standin.charges)) == ([report.job_id], [report.job_id])
@@ -181,10 +181,10 @@ async def test_lost_submit_is_charged_once(
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("fault", LOST, ids=lambda fault: repr(fault)[:60])
 async def test_lost_submit_is_recovered_without_a_second_charge(
-    fault: Fault | None, when: str, provider: Hosted, standin: StandIn, wish: Job
+    fault: Fault | None, when: str, provider: Hosted, standin: StandIn, case: Case, wish: Job
 ) -> None:
     body = provider.request(wish)
-    if provider.idempotent:
+    if case.keyed:
         setattr(standin, when, always(fault or Fault(503), "POST"))
     else:
         setattr(standin, when, once(fault))
@@ -257,7 +257,7 @@ async def test_connection_never_made_is_safe(make: Make, case: Case, wish: Job) 
 
 
 async def test_submit_that_may_not_be_repeated_has_a_connection_of_its_own(
-    provider: Hosted, standin: StandIn, wish: Job
+    provider: Hosted, standin: StandIn, case: Case, wish: Job
 ) -> None:
     body = provider.request(wish)
     for _ in range(2):
@@ -266,7 +266,7 @@ async def test_submit_that_may_not_be_repeated_has_a_connection_of_its_own(
     ports = [one.port for one in standin.requests]
     paid = [one.port for one in standin.requests if one.body and body.endswith(one.body)]
     assert len(paid) == 2
-    if provider.idempotent:
+    if case.keyed:
         assert len(set(ports)) == 1
     else:
         assert (len(set(paid)), [ports.count(port) for port in paid]) == (2, [1, 1])

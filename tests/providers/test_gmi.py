@@ -58,7 +58,7 @@ def payload(body: bytes) -> dict[str, object]:
 
 def test_it_is_a_provider_that_recovers(gmi: Gmi) -> None:
     provider: Provider = gmi
-    assert (provider.name, provider.idempotent, gmi.recovers) == ("gmi", False, True)
+    assert (provider.name, gmi.recovers) == ("gmi", True)
 
 
 def test_address_is_the_vendors() -> None:

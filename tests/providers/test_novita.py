@@ -70,7 +70,7 @@ def sent(body: bytes) -> tuple[str, dict[str, object]]:
 
 def test_it_is_a_provider_that_does_not_recover(novita: Novita) -> None:
     provider: Provider = novita
-    assert (provider.name, provider.idempotent, novita.recovers) == ("novita", False, False)
+    assert (provider.name, novita.recovers) == ("novita", False)
 
 
 ENDPOINTS = {

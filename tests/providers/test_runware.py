@@ -85,7 +85,7 @@ def plays(task_type: str, *faults: Fault | None, lasts: bool = False) -> Hook:
 
 def test_it_is_a_provider_that_recovers(runware: Runware) -> None:
     provider: Provider = runware
-    assert (provider.name, provider.idempotent, runware.recovers) == ("runware", False, True)
+    assert (provider.name, runware.recovers) == ("runware", True)
     assert (runware.batch, runware.home) == (LARGEST_BATCH, "https://api.runware.ai")
 
 

@@ -63,9 +63,9 @@ async def test_expired_link_without_a_new_one_is_tried_again(world: World) -> No
 async def test_fresh_link_counts_as_a_request(world: World) -> None:
     task = await finished(world)
     world.keyed.job(task).links = 2
-    before = world.engine._pace_of(KEYED).available()
+    before = world.paces.of(KEYED).available()
     await world.turn()
-    assert world.engine._pace_of(KEYED).available() == before - 1
+    assert world.paces.of(KEYED).available() == before - 1
 
 
 FILES: list[FileAnswer] = [
@@ -109,10 +109,10 @@ async def test_unknown_job_at_a_fresh_link_is_tried_again(world: World) -> None:
 
 async def test_clip_of_a_provider_that_is_off_waits_for_it(world: World) -> None:
     task = await finished(world)
-    world.engine._providers = {}
+    world.switch_on()
     await world.turn()
     assert "switch it on again" in ((await world.read(task)).problem or "")
-    world.engine._providers = world.providers
+    world.switch_on(*world.providers)
     await world.turn(5)
     assert await world.state(task) is TaskState.DELIVERED
 
@@ -214,7 +214,7 @@ async def test_message_that_cannot_be_recorded_is_found_again(
             raise broken.pop()
         await real(*arguments, **named)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("bot.services.engine._STORAGE_SECONDS", 0)
+    monkeypatch.setattr("bot.services.engine.STORAGE_SECONDS", 0)
     monkeypatch.setattr(TaskStore, "delivered", delivered)
     await world.turns(2, 0)
     assert world.announcer.asked == [(task.id, False), (task.id, True)]

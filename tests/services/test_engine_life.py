@@ -9,7 +9,7 @@ from bot.domain.catalog import Mode
 from bot.domain.errors import JobNotFound, ProviderBusy, ProviderClosed, ProviderError
 from bot.domain.ports import Report
 from bot.domain.task import TaskState
-from bot.services.engine import Rules
+from bot.services.timetable import Rules
 from tests.fakes import START, ScriptedJob
 from tests.services.world import KEYED, PRICE, UNKEYED, World
 
@@ -143,7 +143,7 @@ async def test_refused_content_is_told_as_such(world: World) -> None:
     job = world.keyed.finish(task, TaskState.FAILED)
     job.reason, job.content_refused = "a famous mouse", True
     await world.turn(5)
-    assert (await world.read(task)).problem == f"{KEYED} refused the content: a famous mouse"
+    assert (await world.read(task)).problem == "the content was refused: a famous mouse"
 
 
 async def test_failure_without_a_reason_says_so(world: World) -> None:
@@ -349,12 +349,12 @@ async def test_unreadable_job_is_parked_at_the_deadline_too(world: World) -> Non
 async def test_job_of_a_provider_that_is_switched_off_waits(world: World) -> None:
     task = await world.hold_one()
     await world.turn()
-    world.engine._providers = {}
+    world.switch_on()
     await world.turn(5)
     waiting = await world.read(task)
     assert waiting.state is TaskState.QUEUED
     assert "switch it on again" in (waiting.problem or "")
-    world.engine._providers = world.providers
+    world.switch_on(*world.providers)
     world.keyed.finish(task)
     await world.turn(10)
     await world.turn()
@@ -364,7 +364,7 @@ async def test_job_of_a_provider_that_is_switched_off_waits(world: World) -> Non
 @pytest.mark.parametrize("count", [1, 6])
 async def test_held_tasks_of_a_provider_that_is_switched_off_are_given_back(count: int, world: World) -> None:
     tasks = await world.hold(count)
-    world.engine._providers = {}
+    world.switch_on()
     await world.turns(2, 0)
     for task in tasks:
         ended = await world.read(task)
@@ -375,7 +375,7 @@ async def test_jobs_of_a_provider_that_is_off_do_not_keep_its_held_tasks(world: 
     running = await world.hold(4)
     await world.turn()
     held = await world.hold(2)
-    world.engine._providers = {}
+    world.switch_on()
     await world.turn()
     states = [await world.state(task) for task in [*running, *held]]
     assert states == [TaskState.QUEUED] * 4 + [TaskState.FAILED] * 2

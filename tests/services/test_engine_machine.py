@@ -35,8 +35,8 @@ from bot.domain.errors import (
 from bot.domain.ports import Report
 from bot.domain.task import TaskState
 from bot.providers.downloads import Downloads
-from bot.services.engine import Rules
 from bot.services.requests import Order, Requests
+from bot.services.timetable import Rules
 from tests.fakes import After, FileAnswer, ScriptedProvider, Silence, StatusAnswer, SubmitAnswer
 from tests.services.world import CHANNEL, KEYED, SERVER, UNKEYED, World
 
@@ -104,6 +104,7 @@ class Life(RuleBasedStateMachine):
                 self.world.catalog,
                 downloads,
                 providers=[provider],
+                router=self.world.router_of(provider),
                 default_format=Format.parse(FORMAT),
                 frames=self.folder / "frames",
                 clock=self.world.clock,
@@ -149,6 +150,7 @@ class Life(RuleBasedStateMachine):
                     self.world.catalog,
                     downloads,
                     providers=[],
+                    router=self.world.router,
                     default_format=Format.parse(FORMAT),
                     frames=self.folder / "frames",
                     clock=self.world.clock,
@@ -199,9 +201,7 @@ class Life(RuleBasedStateMachine):
 
     @rule(off=st.sampled_from([(), (KEYED,), (UNKEYED,)]))
     def switch(self, off: tuple[str, ...]) -> None:
-        self.world.engine._providers = {
-            name: provider for name, provider in self.world.providers.items() if name not in off
-        }
+        self.world.switch_on(*(name for name in self.world.providers if name not in off))
 
     # ------------------------------------------------------------- time and crashes
 

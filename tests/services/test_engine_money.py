@@ -14,7 +14,7 @@ from bot.domain.errors import (
     StorageError,
 )
 from bot.domain.task import Task, TaskState
-from bot.services import engine as engine_module
+from bot.services import submitting
 from storage.tasks import TaskStore
 from tests.fakes import After, Silence, SubmitAnswer
 from tests.services.world import KEYED, PRICE, UNKEYED, World
@@ -58,14 +58,12 @@ async def test_certain_refusal_gives_the_hold_back_with_its_words(error: Provide
 
 async def test_content_refused_at_submit_is_told_as_such(world: World) -> None:
     task = await answered(world, ContentRefused("a famous mouse"))
-    assert (await world.read(task)).problem == f"{KEYED} refused the content: a famous mouse"
+    assert (await world.read(task)).problem == "the content was refused: a famous mouse"
 
 
-async def test_closed_provider_is_the_operators_business(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_closed_provider_is_the_operators_business(world: World) -> None:
     await answered(world, ProviderClosed("the balance is used up"))
-    assert f"{KEYED} takes no jobs: the balance is used up" in caplog.text
+    assert world.told == [f"{KEYED} gets no new jobs for 15 minutes at least: the balance is used up"]
 
 
 async def test_what_cannot_be_asked_for_is_never_sent(world: World) -> None:
@@ -254,7 +252,7 @@ class Flaky:
             return await real(*arguments, **named)
 
         monkeypatch.setattr(TaskStore, method, flaky)
-        monkeypatch.setattr(engine_module, "_STORAGE_SECONDS", 0)
+        monkeypatch.setattr(submitting, "STORAGE_SECONDS", 0)
 
 
 async def test_job_id_outlives_a_database_that_fails_for_a_while(
@@ -300,7 +298,7 @@ async def test_nothing_is_sent_when_the_intent_cannot_be_kept(
 
 async def test_doubtful_task_of_a_provider_that_is_off_is_parked_and_stays_quiet(world: World) -> None:
     task = await answered(world, After(LOST))
-    world.engine._providers = {}
+    world.switch_on()
     await world.turn(5)
     assert await world.state(task) is TaskState.SUBMITTING
     await world.turn(3601)
@@ -310,9 +308,9 @@ async def test_doubtful_task_of_a_provider_that_is_off_is_parked_and_stays_quiet
 
 async def test_doubtful_task_is_asked_about_once_its_provider_is_back(world: World) -> None:
     task = await answered(world, After(LOST))
-    world.engine._providers = {}
+    world.switch_on()
     await world.turns(3, 20)
-    world.engine._providers = world.providers
+    world.switch_on(*world.providers)
     await world.turn(60)
     assert (await world.state(task), world.keyed.charges) == (TaskState.QUEUED, {task.key: 1})
 

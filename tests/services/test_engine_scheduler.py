@@ -10,7 +10,7 @@ from bot.domain.errors import JobRejected, NobodyThere, OutcomeUnknown, Provider
 from bot.domain.ports import Posted
 from bot.domain.task import Task, TaskState
 from bot.services import engine as engine_module
-from bot.services.engine import Rules
+from bot.services.timetable import Rules
 from storage.tasks import TaskStore
 from tests.fakes import After, Silence, SubmitAnswer
 from tests.services.world import KEYED, UNKEYED, World, catalog_with
@@ -126,7 +126,7 @@ async def test_pace_holds_while_reads_end_during_the_query(
 async def test_provider_out_of_the_catalog_keeps_a_pace(world: World) -> None:
     await world.hold(4)
     await world.turn()
-    del world.engine._paces[KEYED]
+    del world.paces._paces[KEYED]
     before = len(world.keyed.calls)
     world.keyed.status_answers.extend([ProviderBusy("down")] * 1000)
     for _ in range(60):
@@ -446,7 +446,7 @@ async def test_start_redraws_what_does_not_show_its_end(world: World) -> None:
 @pytest.fixture
 def quick_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "_STOP_SECONDS", 0.05)
-    monkeypatch.setattr(engine_module, "_STORAGE_SECONDS", 0)
+    monkeypatch.setattr(engine_module, "STORAGE_SECONDS", 0)
 
 
 async def stopped(running: asyncio.Task[None]) -> None:

@@ -17,6 +17,7 @@ from bot.domain.ports import Posted
 from bot.domain.task import Task, TaskState
 from bot.providers.downloads import Downloads
 from bot.services.requests import Attachment, Order, Requests
+from bot.services.router import Router
 from storage.tasks import Placed, TaskStore
 from tests.fakes import START
 from tests.services.world import CHANNEL, KEYED, PRICE, SERVER, World, catalog_with
@@ -129,12 +130,15 @@ class Desk:
         return replace(ORDER, mode=mode, attachments=attachments)
 
 
-def requests_of(world: World, downloads: Downloads, *providers: str) -> Requests:
+def requests_of(
+    world: World, downloads: Downloads, *providers: str, router: Router | None = None
+) -> Requests:
     return Requests(
         world.tasks,
         world.catalog,
         downloads,
         providers=providers,
+        router=router or world.router_of(*providers),
         default_format=Format.parse("hailuo-2.3/6/768p"),
         frames=world.folder / "frames",
         clock=world.clock,
@@ -179,7 +183,7 @@ async def test_format_left_out_is_the_operators_default(desk: Desk) -> None:
 async def test_cheapest_provider_of_a_format_gets_it(desk: Desk) -> None:
     both = requests_of(desk.world, desk.downloads, "minimax", KEYED, "sandbox")
     (task,) = (await both.place(ORDER)).tasks
-    assert (task.provider, task.price_micros) == ("sandbox", 0)
+    assert (task.provider, task.list_micros, task.price_micros) == ("sandbox", 0, FORMAT_PRICE)
 
 
 async def test_words_for_nobody_are_taken_out_of_the_prompt(desk: Desk) -> None:
@@ -432,10 +436,10 @@ async def test_unknown_task_is_told_like_a_strangers(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("state", "said"),
     [
-        ("submitting", "already with mindvideo"),
-        ("queued", "already with mindvideo"),
-        ("processing", "already with mindvideo"),
-        ("parked", "already with mindvideo"),
+        ("submitting", "already with its provider, which cannot stop it"),
+        ("queued", "already with its provider, which cannot stop it"),
+        ("processing", "already with its provider, which cannot stop it"),
+        ("parked", "already with its provider, which cannot stop it"),
         ("succeeded", "already finished and paid"),
         ("delivered", "already finished and paid"),
         ("failed", "has already ended"),
@@ -479,7 +483,7 @@ async def test_cancel_that_comes_with_the_submit_costs_nothing_or_is_refused(
             await real(store, *arguments, **named)  # type: ignore[arg-type]
 
         monkeypatch.setattr(TaskStore, "end", late)
-        with pytest.raises(Refusal, match="already with mindvideo"):
+        with pytest.raises(Refusal, match="already with its provider, which cannot stop it"):
             await requests.cancel(task.id, member_id=1, server_id=SERVER)
         assert (await world.state(task), await world.booked(task)) == (
             TaskState.QUEUED,

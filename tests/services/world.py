@@ -3,17 +3,27 @@
 import asyncio
 import shutil
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import bot.catalog
-from bot.domain.catalog import Catalog, Format, Mode
+from bot.domain.catalog import Catalog, Format, Mode, Offer
 from bot.domain.limits import Limit
 from bot.domain.ports import Provider
 from bot.domain.task import Frame, Task, TaskState
-from bot.services.engine import Engine, Rules
+from bot.services.delivering import Delivering
+from bot.services.engine import Engine, Stages
+from bot.services.files import Files
+from bot.services.forecast import REMEMBERED, Forecast, Kind
+from bot.services.hooks import Hooks
+from bot.services.pace import Paces
+from bot.services.reading import Reading
+from bot.services.router import Router
+from bot.services.submitting import Submitting
+from bot.services.timetable import Rules, Timetable
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -22,9 +32,17 @@ from tests.fakes import FakeClock, RecordingAnnouncer, ScriptedProvider, Sequent
 
 PRICE = 280_000
 SERVER, CHANNEL = 77, 88
-KEYED, UNKEYED = "mindvideo", "novita"
+KEYED, LOOKED_UP, UNKEYED = "mindvideo", "gmi", "novita"
 CATALOG = bot.catalog.load()
 WAITING = {"held", "submitting", "queued", "processing", "parked"}
+
+
+def catalog_of(prices: Mapping[str, str], chosen: str = "hailuo-02/6/768p") -> Catalog:
+    """The catalog with these offers of a format alone, for every mode."""
+    wanted, template = Format.parse(chosen), CATALOG.offers[0].model_dump()
+    template |= {"modes": [mode.value for mode in Mode], **wanted.model_dump()}
+    offers = [Offer(**{**template, "provider": name, "price": price}) for name, price in prices.items()]
+    return CATALOG.model_copy(update={"offers": offers})
 
 
 def catalog_with(provider: str, **changes: Any) -> Catalog:
@@ -52,11 +70,17 @@ class World:
         self.clock = FakeClock()
         self.ids = SequentialIds()
         self.announcer = RecordingAnnouncer()
-        self.keyed = ScriptedProvider(KEYED, self.clock, idempotent=True, clip=clip)
-        self.unkeyed = ScriptedProvider(UNKEYED, self.clock, idempotent=False, clip=clip)
-        self.providers = {KEYED: self.keyed, UNKEYED: self.unkeyed}
+        doubts: dict[str, str] = {}
+        self.keyed = ScriptedProvider(KEYED, self.clock, keyed=True, clip=clip, doubts=doubts)
+        self.looked_up = ScriptedProvider(LOOKED_UP, self.clock, looks_up=True, clip=clip, doubts=doubts)
+        self.unkeyed = ScriptedProvider(UNKEYED, self.clock, clip=clip, doubts=doubts)
+        self.scripted = {KEYED: self.keyed, LOOKED_UP: self.looked_up, UNKEYED: self.unkeyed}
+        self.providers = self.scripted
         self.catalog = CATALOG
         self.rules = Rules(user_concurrency=4)
+        self.enabled: list[str] = []
+        self.hooks: Hooks | None = Hooks("https://bot.example", b"secret")
+        self.told: list[str] = []
         self.chance = 0.5
         self.interactions = 0
         self._stack = AsyncExitStack()
@@ -66,19 +90,45 @@ class World:
         self.database: Database = await self._stack.enter_async_context(open_database(self.path))
         self.tasks = Store(self.database)
         self.ledger = LedgerStore(self.database)
-        self.engine = Engine(
-            self.tasks,
-            self.providers,
-            self.announcer,
-            self.catalog,
-            folder=self.folder,
-            clock=self.clock,
-            monotonic=self.clock.monotonic,
-            rules=self.rules,
-            jitter=lambda: self.chance,
-        )
+        self.engine = await self._engine()
         await self.engine.recover()
         return self
+
+    async def _engine(self) -> Engine:
+        """All parts, connected as in `bot.app`."""
+        forecast = Forecast()
+        for task, took in await self.tasks.durations(each=REMEMBERED):
+            forecast.learn(Kind.of(task), [took])
+        # A dictionary of its own, so that `switch_on` reaches every part.
+        self._switched_on = dict(self.providers)
+        common = (self.tasks, self._switched_on, self.announcer)
+        self.timetable = Timetable(self.rules, self.clock, forecast, jitter=lambda: self.chance)
+        self.router = self.router_of(*self.enabled)
+        self.paces = Paces(self.catalog, self.clock.monotonic)
+        files = Files(self.folder, self.tasks)
+        reading = Reading(*common, files, self.timetable)
+        return Engine(
+            *common,
+            self.catalog,
+            stages=Stages(
+                Submitting(*common, reading, self.router, self.timetable, self.hooks),
+                reading,
+                Delivering(*common, files, self.timetable, self.paces),
+                files,
+            ),
+            paces=self.paces,
+            timetable=self.timetable,
+            user_concurrency=self.rules.user_concurrency,
+        )
+
+    def router_of(self, *providers: str) -> Router:
+        """A router of its own, for requests that only these providers may take."""
+        return Router(self.catalog, providers, monotonic=self.clock.monotonic, tell=self.told.append)
+
+    def switch_on(self, *names: str) -> None:
+        """Only these providers from now on."""
+        self._switched_on.clear()
+        self._switched_on.update({name: self.providers[name] for name in names})
 
     async def crash(self) -> None:
         """Everything in memory is gone, whatever it was doing."""
@@ -138,6 +188,7 @@ class World:
         mode: Mode = Mode.TEXT,
         member_id: int = 1,
         price: int = PRICE,
+        listed: int | None = None,
         camera: str | None = None,
     ) -> Task:
         frames = [self._frame(which) for which in _FRAMES[mode]] + [None, None]
@@ -158,6 +209,8 @@ class World:
             last_frame=frames[1],
             provider=provider,
             price_micros=price,
+            list_micros=price if listed is None else listed,
+            tried=(),
             upload_limit=None,
             state=TaskState.HELD,
             created_at=at,
@@ -208,9 +261,9 @@ class World:
 
     def check(self) -> None:
         """What holds at every moment, whatever happened."""
-        scripted = (self.keyed, self.unkeyed)
-        assert [self.announcer.violations, *(provider.violations for provider in scripted)] == [[], [], []]
-        charged = self.keyed.charges + self.unkeyed.charges
+        scripted = list(self.scripted.values())
+        assert [*self.announcer.violations, *(told for one in scripted for told in one.violations)] == []
+        charged = sum((one.charges for one in scripted), Counter[str]())
         assert all(count == 1 for count in charged.values()), charged
         assert all(len(posts) <= 1 for posts in self.announcer.clips.values())
         held = 0

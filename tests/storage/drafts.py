@@ -33,6 +33,8 @@ _BLANK = Task(
     last_frame=None,
     provider="mindvideo",
     price_micros=PRICE,
+    list_micros=PRICE,
+    tried=(),
     upload_limit=None,
     state=TaskState.HELD,
     created_at=NOON,
@@ -57,6 +59,7 @@ def draft(number: int, **changes: Any) -> Task:
     at = changes.get("created_at", NOON)
     ordinal = changes.get("ordinal", 0)
     first: dict[str, Any] = {"id": f"t{number}.{ordinal}", "interaction_id": number, "due_at": at}
+    first["list_micros"] = changes.get("price_micros", PRICE)
     return replace(_BLANK, **{**first, "changed_at": at, **changes})
 
 

@@ -11,9 +11,9 @@ from storage.database import connect
 
 TASK = """
 INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration, resolution,
-  prompt, enhance, provider, price_micros, state, created_at, changed_at, polls, job_id, message_id)
+  prompt, enhance, provider, price_micros, list_micros, state, created_at, changed_at, polls, job_id, message_id)
 VALUES (:id, :interaction, :ordinal, :server, 60, 70, :mode, 'hailuo-02', 6, '768p', 'boat', :enhance, :provider,
-  :price, :state, :at, 0, 0, :job, :message)
+  :price, :list, :state, :at, 0, 0, :job, :message)
 """
 ENTRY = """
 INSERT INTO ledger (task_id, kind, held_micros, spent_micros, server_id, member_id, provider, held_at, at)
@@ -28,6 +28,7 @@ GOOD = {
     "enhance": 1,
     "provider": "gmi",
     "price": 5,
+    "list": 5,
     "state": "held",
     "at": 0,
     "job": None,
@@ -115,7 +116,8 @@ def test_an_entry_without_its_task_is_refused(file: sqlite3.Connection) -> None:
 @pytest.mark.parametrize(
     ("changes", "rule"),
     [
-        ({"price": -1}, "price_not_negative"),
+        ({"price": -1, "list": -1}, "price_bounds_the_list"),
+        ({"list": 6}, "price_bounds_the_list"),
         ({"state": "thinking"}, "known_state"),
         ({"mode": "audio"}, "known_mode"),
         ({"enhance": 2}, "enhance_yes_or_no"),

@@ -271,7 +271,7 @@ async def test_the_first_bytes_are_sent_on_every_try(store: TaskStore) -> None:
     task = await move(store, await again(store, task), TaskState.HELD, LATER)
     assert await store.begin_submit(task, b"second", LATER) == b"first"
     assert await store.body(task) == b"first"
-    assert (await again(store, task)).submitted_at == NOON
+    assert (await again(store, task)).submitted_at == LATER
 
 
 @pytest.mark.parametrize("state", sorted(set(TaskState) - {TaskState.SUBMITTING}))

@@ -1,11 +1,11 @@
 """The database is the queue: who may start, who is looked at next, who stands where."""
 
-from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bot.domain.catalog import Format, Mode
-from bot.domain.task import FINAL, RUNNING, Frame, TaskState
+from bot.domain.task import FINAL, RUNNING, Frame, Task, TaskState
 from storage.database import Database
 from storage.ledger import LedgerStore
 from storage.marks import MarkStore
@@ -176,36 +176,52 @@ async def test_an_announcement_gives_each_picture_its_address(
     assert (task.first_frame and task.first_frame.url, task.last_frame and task.last_frame.url) == kept
 
 
-async def test_the_usual_time_is_the_mean_from_submit_to_success(store: TaskStore) -> None:
+async def finished(store: TaskStore, number: int, took: int, **changes: Any) -> Task:
+    """A task whose clip was ready so many milliseconds after its submit."""
+    task = await brought(store, await placed(store, number, **changes), TaskState.QUEUED)
+    return await move(store, task, TaskState.SUCCEEDED, NOON + took)
+
+
+async def times(store: TaskStore, *, each: int = 50) -> list[tuple[str, int]]:
+    return [(task.id, took) for task, took in await store.durations(each=each)]
+
+
+async def test_durations_are_from_submit_to_success_oldest_first(store: TaskStore) -> None:
     for number, took in enumerate((10, 20)):
-        task = await brought(store, await placed(store, number), TaskState.QUEUED)
-        task = await move(store, task, TaskState.SUCCEEDED, NOON + took * SECOND)
+        task = await finished(store, number, took * SECOND, created_at=NOON - 5 + number)
         await move(store, task, TaskState.DELIVERED, NOON + 100 * SECOND)
-    assert await store.usual_milliseconds(draft(9)) == 15 * SECOND
+    assert await times(store) == [("t0.0", 10 * SECOND), ("t1.0", 20 * SECOND)]
 
 
-async def test_trouble_with_the_delivery_does_not_lengthen_the_usual_time(store: TaskStore) -> None:
-    task = await brought(store, await placed(store, 1), TaskState.QUEUED)
-    task = await move(store, task, TaskState.SUCCEEDED, NOON + 10 * SECOND)
+async def test_trouble_with_the_delivery_does_not_lengthen_a_duration(store: TaskStore) -> None:
+    task = await finished(store, 1, 10 * SECOND)
     await store.postpone(task, NOON + DAY, due_at=NOON + DAY, problem="the channel is closed")
+    assert await times(store) == [("t1.0", 10 * SECOND)]
     await move(store, await again(store, task), TaskState.DELIVERED, NOON + DAY)
-    assert await store.usual_milliseconds(draft(9)) == 10 * SECOND
+    assert await times(store) == [("t1.0", 10 * SECOND)]
 
 
-async def test_the_usual_time_is_of_the_same_provider_and_format(store: TaskStore) -> None:
-    await brought(store, await placed(store, 1), TaskState.DELIVERED)
-    assert await store.usual_milliseconds(draft(9)) == 0
-    assert await store.usual_milliseconds(draft(9, provider="gmi")) is None
+async def test_unfinished_and_failed_tasks_have_no_duration(store: TaskStore) -> None:
+    for number, state in enumerate((TaskState.HELD, TaskState.QUEUED, TaskState.FAILED, TaskState.PARKED)):
+        await brought(store, await placed(store, number), state)
+    assert await times(store) == []
+
+
+async def test_durations_are_the_newest_of_each_provider_and_format(store: TaskStore) -> None:
     other = Format(model="hailuo-2.3", duration=10, resolution="768p")
-    assert await store.usual_milliseconds(replace(draft(9), format=other)) is None
+    for number in range(4):
+        await finished(store, number, number, created_at=NOON - 10 + number)
+    await finished(store, 7, 70, provider="gmi")
+    await finished(store, 8, 80, format=other)
+    assert await times(store, each=2) == [("t2.0", 2), ("t3.0", 3), ("t7.0", 70), ("t8.0", 80)]
 
 
-async def test_the_usual_time_is_of_the_last_twenty(store: TaskStore) -> None:
-    for number in range(25):
-        task = await brought(store, await placed(store, number, created_at=NOON + number), TaskState.QUEUED)
-        task = await move(store, task, TaskState.SUCCEEDED, NOON + (10 if number >= 5 else 10_000))
-        await move(store, task, TaskState.DELIVERED, NOON + 20_000)
-    assert await store.usual_milliseconds(draft(99)) == 10
+async def test_duration_counts_from_the_last_submit(store: TaskStore) -> None:
+    task = await brought(store, await placed(store, 1), TaskState.SUBMITTING)
+    task = await move(store, task, TaskState.HELD, NOON + 500)
+    for state, at in ((TaskState.SUBMITTING, 600), (TaskState.QUEUED, 610), (TaskState.SUCCEEDED, 700)):
+        task = await move(store, task, state, NOON + at)
+    assert await times(store) == [("t1.0", 100)]
 
 
 # ------------------------------------------------------------------ other reads
@@ -223,7 +239,9 @@ async def test_what_is_left_to_show_is_unfinished_or_ended_unseen(store: TaskSto
 
 
 async def test_an_interaction_is_unfinished_until_its_last_task_ended(store: TaskStore) -> None:
-    tasks = [await brought(store, await placed(store, number), state) for number, state in enumerate(TaskState)]
+    tasks = [
+        await brought(store, await placed(store, number), state) for number, state in enumerate(TaskState)
+    ]
     unfinished = {task.interaction_id for task in tasks if task.state not in FINAL}
     assert await store.unfinished_interactions() == unfinished
 

@@ -100,7 +100,11 @@ def _tasks() -> None:
         sa.Column("last_frame_path", sa.Text),
         sa.Column("last_frame_url", sa.Text),
         sa.Column("provider", sa.Text, nullable=False),
+        # What is held, and the list price at the provider that has the task now: the first bounds the second.
         sa.Column("price_micros", Number, nullable=False),
+        sa.Column("list_micros", Number, nullable=False),
+        # Providers that did not take it and never will, separated by commas.
+        sa.Column("tried", sa.Text, nullable=False, server_default=""),
         sa.Column("upload_limit", Number),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("created_at", Number, nullable=False),
@@ -124,7 +128,7 @@ def _tasks() -> None:
         sa.UniqueConstraint("provider", "job_id", name="one_task_per_job"),
         _one_of("state", *STATES),
         _one_of("mode", "text", "image", "transition"),
-        sa.CheckConstraint("price_micros >= 0", name="price_not_negative"),
+        sa.CheckConstraint("list_micros >= 0 AND list_micros <= price_micros", name="price_bounds_the_list"),
         sa.CheckConstraint("enhance IN (0, 1)", name="enhance_yes_or_no"),
         sa.CheckConstraint("end_shown IN (0, 1)", name="end_shown_yes_or_no"),
         sa.CheckConstraint(

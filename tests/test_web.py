@@ -1,0 +1,222 @@
+"""The HTTP listener over real sockets: health, and webhooks that are believed no further than a hint."""
+
+import asyncio
+import gzip
+import json
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bot import web
+from bot.domain.errors import SetupError, StorageError
+from bot.services.hooks import Hooks
+
+HOOKS = Hooks("https://bot.example/conch/", b"a secret")
+TASK = "task000001"
+PATH = HOOKS.address(TASK).removeprefix("https://bot.example/conch")
+
+
+class Hints:
+    """Stands for the engine's `hint`."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.fault: Exception | None = None
+
+    async def __call__(self, task_id: str) -> None:
+        if self.fault:
+            raise self.fault
+        self.heard.append(task_id)
+
+
+@pytest.fixture
+def hints() -> Hints:
+    return Hints()
+
+
+@pytest.fixture
+async def port(tmp_path: Path, hints: Hints) -> AsyncIterator[int]:
+    async with web.listening(0, tmp_path, HOOKS, hints) as port:
+        yield port
+
+
+@pytest.fixture
+async def client(port: int) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client:
+        yield client
+
+
+async def slow(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A POST that sends one byte of its ten."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"POST {path} HTTP/1.1\r\nHost: bot\r\nContent-Length: 10\r\n\r\n{{".encode())
+    await writer.drain()
+    return reader, writer
+
+
+# ---------------------------------------------------------------------- health
+
+
+async def test_health_is_200_after_a_sign_of_life_and_503_without(
+    client: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    answer = await client.get("/health")
+    assert (answer.status_code, "connected to Discord" in answer.text) == (503, True)
+    (tmp_path / "alive").touch()
+    answer = await client.get("/health")
+    assert (answer.status_code, answer.text) == (200, "well")
+    os.utime(tmp_path / "alive", (0, 0))
+    answer = await client.get("/health")
+    assert (answer.status_code, "hangs" in answer.text) == (503, True)
+
+
+async def test_without_hooks_there_is_health_alone(tmp_path: Path, hints: Hints) -> None:
+    async with (
+        web.listening(0, tmp_path, None, hints) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        assert (await client.get("/health")).status_code == 503
+        assert (await client.post(PATH)).status_code == 404
+    assert hints.heard == []
+
+
+async def test_a_port_that_is_taken_is_a_setup_error(port: int, tmp_path: Path, hints: Hints) -> None:
+    with pytest.raises(SetupError, match=f"HTTP_PORT: port {port} cannot be listened on"):
+        async with web.listening(port, tmp_path, HOOKS, hints):
+            pass
+
+
+# ----------------------------------------------------------------------- hooks
+
+
+async def test_a_call_of_an_address_of_ours_is_a_hint_each_time(
+    client: httpx.AsyncClient, hints: Hints
+) -> None:
+    for _ in range(3):
+        answer = await client.post(PATH, json={"task_id": "17", "status": "success"})
+        assert (answer.status_code, answer.content) == (204, b"")
+    assert hints.heard == [TASK] * 3
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/hooks",
+        "/metrics",
+        "/health/",
+        PATH[:-1],
+        PATH + "0",
+        PATH + "/more",
+        PATH.upper().replace("/HOOKS", "/hooks").replace("TASK", "task"),
+        PATH.replace("000001", "000002"),
+        PATH.replace(TASK, TASK + "%2Fmore"),
+        PATH.replace(TASK, "%ED%A0%80"),
+        f"/hooks/{TASK}/",
+        f"/hooks//{PATH.rpartition('/')[2]}",
+        f"/hooks/{TASK}/schlüssel",
+        f"/hooks/{TASK}/{Hooks('https://bot.example', b'another').address(TASK).rpartition('/')[2]}",
+    ],
+)
+async def test_any_other_address_is_404(path: str, client: httpx.AsyncClient, hints: Hints) -> None:
+    assert (await client.post(path, json={"challenge": "say this"})).status_code in {404, 405}
+    assert hints.heard == []
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+async def test_a_hook_takes_a_post_alone(method: str, client: httpx.AsyncClient, hints: Hints) -> None:
+    assert (await client.request(method, PATH)).status_code == 405
+    assert hints.heard == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"status=success",
+        b"\xff\xfe\x00",
+        b"\xed\xa0\x80",
+        b"[" * 60_000,
+        b'{"challenge":' * 4_000,
+        b"9" * 5_000,
+        b"NaN",
+        b'["challenge"]',
+        b'{"challenge": 17}',
+        b'{"challenge": null}',
+        b'{"challenge": {"challenge": "x"}}',
+        json.dumps({"challenge": "x" * 1001}).encode(),
+    ],
+    ids=lambda body: repr(body)[:30],
+)
+async def test_a_body_that_is_no_challenge_is_only_a_hint(
+    body: bytes, client: httpx.AsyncClient, hints: Hints
+) -> None:
+    answer = await client.post(PATH, content=body)
+    assert (answer.status_code, answer.content, hints.heard) == (204, b"", [TASK])
+
+
+@pytest.mark.parametrize("words", ["a1b2", "", "x" * 1000, '"}\n海螺', "\ud800", "</script>"])
+async def test_a_challenge_is_echoed_and_is_no_hint(
+    words: str, client: httpx.AsyncClient, hints: Hints
+) -> None:
+    answer = await client.post(PATH, content=json.dumps({"challenge": words, "status": "success"}))
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"].startswith("application/json")
+    assert json.loads(answer.content) == {"challenge": words}
+    assert hints.heard == []
+
+
+async def test_a_packed_body_is_not_unpacked(client: httpx.AsyncClient, hints: Hints) -> None:
+    bomb = gzip.compress(bytes(40_000_000))
+    answer = await client.post(PATH, content=bomb, headers={"Content-Encoding": "gzip"})
+    assert (len(bomb) < 64_000, answer.status_code, hints.heard) == (True, 204, [TASK])
+
+
+@pytest.mark.parametrize("path", [PATH, "/hooks/x/y"])
+async def test_a_huge_body_is_refused(path: str, client: httpx.AsyncClient, hints: Hints) -> None:
+    answer = await client.post(path, content=b" " * (64 * 1024 + 1))
+    assert answer.status_code == (413 if path == PATH else 404)
+    assert hints.heard == []
+
+
+async def test_a_slow_body_times_out(port: int, hints: Hints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web, "_BODY_SECONDS", 0.02)
+    reader, writer = await slow(port, PATH)
+    assert (await reader.readline()).startswith(b"HTTP/1.1 408")
+    writer.close()
+    assert hints.heard == []
+
+
+async def test_slow_bodies_hold_up_nobody_else(port: int, client: httpx.AsyncClient, hints: Hints) -> None:
+    writers = [(await slow(port, PATH))[1] for _ in range(20)]
+    assert (await client.post(PATH)).status_code == 204
+    assert (await client.get("/health")).status_code == 503
+    for writer in writers:
+        writer.close()
+    assert hints.heard == [TASK]
+
+
+async def test_a_hint_that_the_database_does_not_take_is_503_without_a_traceback(
+    client: httpx.AsyncClient, hints: Hints, caplog: pytest.LogCaptureFixture
+) -> None:
+    hints.fault = StorageError("the disk is full")
+    assert (await client.post(PATH)).status_code == 503
+    assert "the disk is full" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
+# ------------------------------------------------------------------- addresses
+
+
+def test_an_address_leads_back_to_its_task_and_no_other() -> None:
+    assert HOOKS.address(TASK).startswith(f"https://bot.example/conch/hooks/{TASK}/")
+    assert HOOKS.task_of(PATH) == TASK
+    assert HOOKS.task_of(PATH.removeprefix("/hooks/")) is None
+
+
+def test_an_address_works_after_a_restart_and_not_with_another_secret() -> None:
+    assert Hooks("http://elsewhere", b"a secret").task_of(PATH) == TASK
+    assert Hooks("https://bot.example/conch", b"another").task_of(PATH) is None
