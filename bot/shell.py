@@ -1,6 +1,7 @@
 """`conch tasks` and `conch catalog`: what the operator looks up and decides on the shell."""
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -22,8 +23,10 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
     """List the parked tasks, or end one; `Refusal` says why it cannot be done."""
 
     async def alone(asked: control.Request) -> control.Answer:
-        if not settings.database.exists():
-            raise SetupError(f"DATABASE_URL: there is no {settings.database}, so no bot has run with it yet.")
+        if not os.access(settings.database, os.R_OK | os.W_OK):
+            raise SetupError(
+                f"DATABASE_URL: this user has no {settings.database}: no bot has run with it yet, or another user's."
+            )
         async with open_database(settings.database) as database:
             return await control.answer(Parked(TaskStore(database), app.now, lambda _: None), asked)
 

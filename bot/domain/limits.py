@@ -80,7 +80,10 @@ def explain(hit: LimitHit) -> str:
     )
     again = f"<t:{hit.until // 1000}:R>"
     if hit.price > most:
-        return f"That costs {price}, and {name} is {dollars(most)}: too dear at any time. Choose a cheaper format, or fewer clips."
+        return (
+            f"That costs {price}, and {name} is {dollars(most)}: too dear at any time. "
+            "Choose a cheaper format, or fewer clips."
+        )
     if usage.spent + hit.price > most:
         return (
             f"That costs {price}, and {name} is used up: {numbers}. It starts anew {again}; "

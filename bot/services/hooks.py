@@ -19,12 +19,10 @@ class Hooks:
 
     def task_of(self, path: str) -> str | None:
         """The task that an address of ours belongs to; None for any other path."""
-        task_id, _, signature = path.removeprefix(_PATH).partition("/")
-        if not path.startswith(_PATH) or not hmac.compare_digest(
-            signature.encode(), self._signature(task_id).encode()
-        ):
+        if not path.startswith(_PATH) or not path.isascii():
             return None
-        return task_id
+        task_id, _, signature = path.removeprefix(_PATH).partition("/")
+        return task_id if hmac.compare_digest(signature, self._signature(task_id)) else None
 
     def _signature(self, task_id: str) -> str:
         return hmac.new(self._secret, task_id.encode(), hashlib.sha256).hexdigest()[:_LENGTH]

@@ -11,7 +11,7 @@ from typing import Any
 import discord
 import pytest
 
-from bot.demo.standin import DiscordStandIn
+from bot.demo.standin import DiscordStandIn, Fault
 from bot.media import clips
 from tests.end_to_end.stage import CATALOG, Stage, launch
 
@@ -181,11 +181,34 @@ async def test_health_follows_the_bot(stage: Stage) -> None:
     code, said = await run(stage, "doctor")
     assert code == 0
     assert "is in use by a running Conch" in said
-    assert await bot.stop() == 0
     os.utime(stage.data / "alive", (0, 0))
+    assert "hangs, is offline or has ended" in (await run(stage, "health"))[1]
+    (stage.data / "alive").touch()
+    assert await bot.stop() == 0
     code, said = await run(stage, "health")
-    assert code == 1
-    assert "hangs, is offline or has ended" in said
+    assert (code, "no bot on the data folder" in said) == (1, True)
+
+
+async def test_a_bot_waits_for_a_discord_that_cannot_be_reached(stage: Stage) -> None:
+    async def away(request: Any) -> Fault | None:
+        return Fault(503) if request.path == "/users/@me" and turned_away(stage) <= 2 else None
+
+    stage.discord.before = away
+    bot = await stage.start()
+    assert turned_away(stage) == 3
+    assert "Traceback" not in stage.logged
+    assert await bot.stop() == 0
+
+
+def turned_away(stage: Stage) -> int:
+    return sum(request.path == "/users/@me" for request in stage.discord.requests)
+
+
+async def test_a_second_bot_on_the_same_data_folder_is_refused(stage: Stage) -> None:
+    bot = await stage.start()
+    code, said = await run(stage, "run", DATABASE_URL=f"sqlite:///{stage.folder / 'other.db'}")
+    assert (code, f"Another Conch is running on {stage.data}" in said) == (2, True)
+    assert await bot.stop() == 0
 
 
 async def test_the_invite_link_asks_for_what_is_needed_and_no_more(stage: Stage) -> None:

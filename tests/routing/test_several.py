@@ -43,7 +43,7 @@ def priced(names: list[str]) -> Catalog:
         else offer
         for offer in CATALOG.offers
     ]
-    return CATALOG.model_copy(update={"offers": offers})
+    return Catalog(**{**dict(CATALOG), "offers": offers})
 
 
 async def open_three(open_one: Open, name: str, **more: object) -> tuple[Bench, list[str]]:

@@ -1,10 +1,14 @@
-"""Any order of answers, faults, crashes, clocks and members: one charge, one message, books that balance."""
+"""Any order of answers, faults, crashes, clocks and members, over three providers and their failovers.
+
+One charge, one message, books that balance, and nobody asked for what another may have taken.
+"""
 
 import asyncio
 import shutil
 import tempfile
 from collections.abc import Coroutine
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -30,17 +34,34 @@ from bot.domain.errors import (
     OutcomeUnknown,
     ProviderBusy,
     ProviderClosed,
+    ProviderError,
     Refusal,
 )
+from bot.domain.limits import Limit, Period, Scope
+from bot.domain.money import micros_of
 from bot.domain.ports import Report
 from bot.domain.task import TaskState
 from bot.providers.downloads import Downloads
 from bot.services.requests import Order, Requests
 from bot.services.timetable import Rules
-from tests.fakes import After, FileAnswer, ScriptedProvider, Silence, StatusAnswer, SubmitAnswer
-from tests.services.world import CHANNEL, KEYED, SERVER, UNKEYED, World
+from tests.fakes import (
+    After,
+    FileAnswer,
+    RecordingAnnouncer,
+    ScriptedProvider,
+    Silence,
+    StatusAnswer,
+    SubmitAnswer,
+)
+from tests.services.world import CHANNEL, KEYED, LOOKED_UP, SERVER, UNKEYED, World, catalog_of
 
 FORMAT = "hailuo-02/10/768p"
+#: The cheapest can do least, so that failovers meet every kind of doubt.
+PRICES = {UNKEYED: "0.20", LOOKED_UP: "0.24", KEYED: "0.24"}
+ALL = tuple(PRICES)
+NAMES = st.sampled_from(ALL)
+#: Who may get a new task, the first at first.
+CHOICES = st.sampled_from([ALL, ALL, ALL, (KEYED,), (LOOKED_UP,), (UNKEYED, KEYED)])
 SUBMITS: list[SubmitAnswer] = [
     ProviderBusy("429", retry_after=30),
     OutcomeUnknown("lost"),
@@ -53,6 +74,7 @@ SUBMITS: list[SubmitAnswer] = [
     TaskState.SUCCEEDED,
     TaskState.FAILED,
 ]
+LOOKUPS: list[ProviderError] = [ProviderBusy("429"), ProviderClosed("bad key"), OutcomeUnknown("several")]
 STATUSES: list[StatusAnswer] = [
     ProviderBusy("503"),
     JobNotFound("no such job"),
@@ -86,7 +108,8 @@ class Life(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.world = World(self.folder, self.template, self.clip)
         self.world.rules = Rules(user_concurrency=50)
-        self.orders: list[tuple[str, Order]] = []
+        self.world.catalog, self.world.enabled = catalog_of(PRICES, FORMAT), list(ALL)
+        self.orders: list[tuple[tuple[str, ...], Order]] = []
         self.run(self.world.open())
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -94,17 +117,17 @@ class Life(RuleBasedStateMachine):
 
     @property
     def scripted(self) -> dict[str, ScriptedProvider]:
-        return {KEYED: self.world.keyed, UNKEYED: self.world.unkeyed}
+        return self.world.scripted
 
-    async def place_order(self, provider: str, order: Order) -> bool:
+    async def place_order(self, providers: tuple[str, ...], order: Order) -> bool:
         """Place it; whether it was there already."""
         async with Downloads() as downloads:
             requests = Requests(
                 self.world.tasks,
                 self.world.catalog,
                 downloads,
-                providers=[provider],
-                router=self.world.router_of(provider),
+                providers=providers,
+                router=self.world.router_of(*providers),
                 default_format=Format.parse(FORMAT),
                 frames=self.folder / "frames",
                 clock=self.world.clock,
@@ -116,15 +139,16 @@ class Life(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        for provider in (KEYED, UNKEYED):
-            self.place(provider, member=1, count=2)
+        for name in ALL:
+            self.place((name,), member=1, count=2)
+        self.place(ALL, member=1, count=1)
 
-    @rule(provider=st.sampled_from([KEYED, UNKEYED]), member=st.integers(1, 3), count=st.integers(1, 3))
-    def place(self, provider: str, member: int, count: int) -> None:
+    @rule(providers=CHOICES, member=st.integers(1, 3), count=st.integers(1, 3))
+    def place(self, providers: tuple[str, ...], member: int, count: int) -> None:
         number = len(self.orders) + 1
         order = Order(number, SERVER, "s", CHANNEL, member, Mode.TEXT, "boat", FORMAT, count=count)
-        self.orders.append((provider, order))
-        assert not self.run(self.place_order(provider, order))
+        self.orders.append((providers, order))
+        assert not self.run(self.place_order(providers, order))
         announced = self.world.tasks.announced(
             number, channel_id=CHANNEL, message_id=number, urls=(), at=self.world.clock()
         )
@@ -133,9 +157,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.orders)
     @rule(data=st.data())
     def place_again(self, data: st.DataObject) -> None:
-        provider, order = data.draw(st.sampled_from(self.orders))
+        providers, order = data.draw(st.sampled_from(self.orders))
         before = self.world.rows("SELECT * FROM tasks")
-        assert self.run(self.place_order(provider, replace(order, prompt="other words")))
+        assert self.run(self.place_order(providers, replace(order, prompt="other words")))
         assert self.world.rows("SELECT * FROM tasks") == before
 
     @precondition(lambda self: self.world.ids.made)
@@ -166,14 +190,35 @@ class Life(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------- answers
 
-    @rule(name=st.sampled_from([KEYED, UNKEYED]), answers=few(SUBMITS))
-    def answer_submits(self, name: str, answers: list[SubmitAnswer]) -> None:
-        """A new task meets these answers, one after the other where it is asked for again."""
-        self.scripted[name].submit_answers.extend(answers)
-        self.place(name, member=4, count=1)
-        self.run(self.world.turns(3, 31))
+    @rule(providers=CHOICES, answers=st.lists(few(SUBMITS), min_size=3, max_size=3))
+    def answer_submits(self, providers: tuple[str, ...], answers: list[list[SubmitAnswer]]) -> None:
+        """A new task meets these answers, one after the other where it is asked for again or given on."""
+        for name, queue in zip(ALL, answers, strict=True):
+            self.scripted[name].submit_answers.extend(queue)
+        self.place(providers, member=4, count=1)
+        self.run(self.world.turns(4, 31))
 
-    @rule(name=st.sampled_from([KEYED, UNKEYED]), answers=few(STATUSES), files=few(FILES), posts=few(POSTS))
+    @rule(errors=few(LOOKUPS))
+    def answer_lookups(self, errors: list[ProviderError]) -> None:
+        self.world.looked_up.lookup_answers.extend(errors)
+
+    @rule(
+        times=st.integers(1, 5),
+        error=st.sampled_from([ProviderBusy("503"), ProviderClosed("no balance")]),
+        name=NAMES,
+    )
+    def let_rest(self, times: int, error: ProviderError, name: str) -> None:
+        for _ in range(times):
+            self.world.router.failed(name, error)
+
+    @rule(micros=st.sampled_from([0, 300_000, 10**9]), name=NAMES)
+    def limit_a_provider(self, micros: int, name: str) -> None:
+        """For failovers; new tasks are placed without it."""
+        self.run(self.world.limited(Limit(Scope.PROVIDER, Period.MONTH, micros, name)))
+        self.run(self.world.turns(2, 16))
+        self.run(self.world.limited())
+
+    @rule(name=NAMES, answers=few(STATUSES), files=few(FILES), posts=few(POSTS))
     def answer_the_rest(
         self,
         name: str,
@@ -186,7 +231,7 @@ class Life(RuleBasedStateMachine):
         self.world.announcer.faults.extend(posts)
 
     @rule(
-        name=st.sampled_from([KEYED, UNKEYED]),
+        name=NAMES,
         state=st.sampled_from(ENDS),
         cost=st.sampled_from([None, 0, 450_000, 900_000]),
         expired=st.booleans(),
@@ -199,7 +244,7 @@ class Life(RuleBasedStateMachine):
             job.state, job.cost = state, cost
         self.run(self.world.turns(2, 8))
 
-    @rule(off=st.sampled_from([(), (KEYED,), (UNKEYED,)]))
+    @rule(off=st.sampled_from([(), (), *((name,) for name in ALL), (KEYED, LOOKED_UP)]))
     def switch(self, off: tuple[str, ...]) -> None:
         self.world.switch_on(*(name for name in self.world.providers if name not in off))
 
@@ -241,7 +286,8 @@ class Life(RuleBasedStateMachine):
     async def _crash(self, seconds: int) -> None:
         """Step until something hangs or nothing is left to do, then lose everything in memory."""
         self.world.clock.advance(seconds)
-        outside = (self.world.keyed, self.world.unkeyed, self.world.announcer)
+        outside: list[ScriptedProvider | RecordingAnnouncer]
+        outside = [*self.scripted.values(), self.world.announcer]
         for place in outside:
             place.silent = asyncio.Event()
         await self.world.engine.step()
@@ -261,16 +307,17 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def ends_are_the_providers(self) -> None:
-        """A hold is given back only without a job, and a cost is booked only with a finished one."""
-        jobs = {job.key: job for provider in self.scripted.values() for job in provider.jobs.values()}
-        for task_id, state, price, spent in self.world.rows(_ENDS):
-            job = jobs.get(f"conch-{task_id}")
+        """A hold is given back only without a job, and a cost is booked only with a finished one, as it was told."""
+        jobs = {job.key: (name, job) for name, one in self.scripted.items() for job in one.jobs.values()}
+        for task_id, state, provider, listed, spent in self.world.rows(_ENDS):
+            name, job = jobs.get(f"conch-{task_id}", ("", None))
             if state in {"failed", "cancelled"}:
                 assert job is None or job.state in {TaskState.FAILED, TaskState.CANCELLED}, task_id
             if state in {"succeeded", "delivered"}:
                 assert job is not None, task_id
-                assert job.state is TaskState.SUCCEEDED, task_id
-                assert spent == (price if job.cost is None else job.cost), task_id
+                assert (job.state, name) == (TaskState.SUCCEEDED, provider), task_id
+                assert listed == micros_of(Decimal(PRICES[provider])), task_id
+                assert spent == (listed if job.cost is None else job.cost), task_id
 
     def teardown(self) -> None:
         try:
@@ -287,7 +334,12 @@ class Life(RuleBasedStateMachine):
         """No more faults, and enough time for everything."""
         world = self.world
         for provider in self.scripted.values():
-            for answers in (provider.submit_answers, provider.status_answers, provider.files):
+            for answers in (
+                provider.submit_answers,
+                provider.lookup_answers,
+                provider.status_answers,
+                provider.files,
+            ):
                 answers.clear()
         world.announcer.faults.clear()
         await world.restart()
@@ -305,7 +357,7 @@ class Life(RuleBasedStateMachine):
 
 
 _ENDS = """
-SELECT id, state, price_micros,
+SELECT id, state, provider, list_micros,
   (SELECT spent_micros FROM ledger WHERE task_id = tasks.id AND kind = 'settle')
 FROM tasks
 """

@@ -21,7 +21,7 @@ def test_address_leads_back_to_its_task(task_id: str) -> None:
 
 def test_address_is_below_the_public_one_and_the_same_every_time() -> None:
     assert ADDRESS.startswith("https://bot.example/hooks/task0001/")
-    assert ADDRESS == Hooks("https://bot.example", b"a secret").address("task0001")
+    assert Hooks("https://bot.example", b"a secret").address("task0001") == ADDRESS
 
 
 def test_address_of_another_secret_is_not_ours() -> None:

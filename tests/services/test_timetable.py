@@ -192,7 +192,7 @@ async def test_saved_reads_cost_no_time(world: World) -> None:
     await world.turn()
     await world.turns(59, 1)
     world.keyed.finish(task)
-    await world.turns(4, 1)
+    await world.turns(5, 1)
     assert await world.state(task) is TaskState.DELIVERED
     assert len(world.keyed.reads) - before <= 4
 

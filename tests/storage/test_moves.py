@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bot.catalog import load
 from bot.domain.catalog import Mode
 from bot.domain.errors import StaleTask
 from bot.domain.limits import Limit, Period, Scope
@@ -19,6 +20,7 @@ from storage.tasks import TaskStore
 from tests.storage.drafts import COST, NOON, PRICE, SECOND, again, brought, draft, everything, move, placed
 
 LATER = NOON + 60 * SECOND
+OFFER = load().offers[0].model_copy(update={"provider": "another", "price": "0.28"})
 LEGAL = [(old, new) for old in TaskState for new in sorted(MOVES[old])]
 
 
@@ -177,6 +179,11 @@ def ways() -> list[Way]:
     found = [
         Way("begin_submit", before(TaskState.SUBMITTING), lambda s, t: s.begin_submit(t, b"{}", LATER)),
         Way("not_accepted", submitting, lambda s, t: s.not_accepted(t, LATER, due_at=LATER, note="x")),
+        Way(
+            "fail_over",
+            {TaskState.HELD, *submitting},
+            lambda s, t: s.fail_over(t, OFFER, LATER, due_at=LATER, tried=(), note="x"),
+        ),
         Way("park", before(TaskState.PARKED), lambda s, t: s.park(t, LATER, due_at=None, note="x")),
         Way(
             "succeed",
