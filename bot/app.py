@@ -169,7 +169,7 @@ async def build(
             await stack.enter_async_context(
                 web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
             )
-        parked = Parked(task_store, clock, board.changed)
+        parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
         yield App(client, engine, board, database, task_store, ledger)
 

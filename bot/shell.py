@@ -11,6 +11,7 @@ from bot.domain.catalog import Catalog, Offer
 from bot.domain.errors import BotError, Refusal, SetupError
 from bot.domain.money import dollars
 from bot.domain.published import Published
+from bot.services.files import Files
 from bot.services.parked import Parked
 from bot.settings import Settings
 from storage.database import open_database
@@ -28,7 +29,9 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
                 f"DATABASE_URL: this user has no {settings.database}: no bot has run with it yet, or another user's."
             )
         async with open_database(settings.database) as database:
-            return await control.answer(Parked(TaskStore(database), app.now, lambda _: None), asked)
+            store = TaskStore(database)
+            parked = Parked(store, Files(settings.data_dir, store), app.now, lambda _: None)
+            return await control.answer(parked, asked)
 
     said = await control.ask_or_do(settings.data_dir, request, alone)
     if refused := said.get("refused"):

@@ -11,7 +11,7 @@ from discord import app_commands
 from bot.domain.catalog import Catalog
 from bot.domain.errors import ProviderError, Refusal
 from bot.domain.ports import Provider, ProviderEvent
-from bot.domain.task import FINAL, Task, TaskState
+from bot.domain.task import FINAL, HANDED_OVER, Task, TaskState
 from bot.posting import texts
 from bot.posting.delivery import link_file
 from bot.services.requests import Requests
@@ -130,6 +130,7 @@ class Tasks:
             channel_id=sent.channel.id,
             message_id=sent.id,
             note="handed over in an answer to the member",
+            problem=HANDED_OVER,
         )
         await asyncio.to_thread(clip.unlink, missing_ok=True)
         if delivered := await self._tasks.get(task.id):

@@ -58,6 +58,14 @@ class TaskStore(TaskReads):
 
         return await self._database.write(work)
 
+    async def limit_hit(self, tasks: Sequence[Task]) -> LimitHit | None:
+        """The limit that holding the price of these tasks would pass now; `place` looks again."""
+
+        def work(tx: Transaction) -> LimitHit | None:
+            return limits.first_hit(tx, tasks[0], sum(task.price_micros for task in tasks))
+
+        return await self._database.write(work)
+
     async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
         """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
         _must_be_a_move(task, TaskState.SUBMITTING)
@@ -350,19 +358,29 @@ class TaskStore(TaskReads):
 
         return await self._database.write(work)
 
-    async def delivered(self, task: Task, at: int, *, channel_id: int, message_id: int, note: str) -> None:
-        """succeeded → delivered, with the message that carries the clip."""
+    async def delivered(
+        self,
+        task: Task,
+        at: int,
+        *,
+        channel_id: int,
+        message_id: int,
+        note: str,
+        problem: str | None = None,
+    ) -> None:
+        """succeeded → delivered, with the message that carries the clip; `problem` where it did not go as wished."""
         _must_be_a_move(task, TaskState.DELIVERED)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
                 """
-                UPDATE tasks SET state = 'delivered', changed_at = :at, due_at = NULL, problem = NULL,
+                UPDATE tasks SET state = 'delivered', changed_at = :at, due_at = NULL, problem = :problem,
                   message_channel_id = :channel, message_id = :message
                 WHERE id = :id AND state = 'succeeded'
                 """,
                 id=task.id,
                 at=at,
+                problem=problem,
                 channel=channel_id,
                 message=message_id,
             )

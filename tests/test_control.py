@@ -15,8 +15,9 @@ import pytest
 
 from bot import control
 from bot.domain.errors import SetupError
-from bot.domain.task import Task, TaskState
+from bot.domain.task import Frame, Task, TaskState
 from bot.posting.texts import status_line
+from bot.services.files import Files
 from bot.services.parked import Parked
 from storage.database import open_database
 from storage.ledger import LedgerStore
@@ -40,7 +41,9 @@ class Desk:
         self.ledger = ledger
         self.told: list[str] = []
         self.woken = 0
-        self.parked = Parked(store, lambda: NOON, lambda task: self.told.append(task.id))
+        self.parked = Parked(
+            store, Files(folder, store), lambda: NOON, lambda task: self.told.append(task.id)
+        )
 
     def wake(self) -> None:
         self.woken += 1
@@ -331,3 +334,12 @@ async def test_callers_leave_nothing_in_the_log_but_what_failed(
     caplog.set_level(logging.INFO)
     await desk.ask("list")
     assert caplog.text == ""
+
+
+async def test_a_decided_task_leaves_no_picture_behind(desk: Desk) -> None:
+    picture = desk.folder / "first.jpg"
+    picture.write_bytes(b"pixels")
+    task = await placed(desk.store, 77, first_frame=Frame(str(picture)))
+    task = await brought(desk.store, task, TaskState.PARKED)
+    await desk.parked.release(task.id, reason="never sent")
+    assert not picture.exists()

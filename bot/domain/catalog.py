@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from decimal import Decimal
 from enum import StrEnum
-from functools import cached_property
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -160,21 +159,18 @@ class Catalog(BaseModel):
             return '512p needs a first frame and has no last one: modes must be ["image"]'
         return None
 
-    @cached_property
-    def _by_mode(self) -> dict[Mode, list[Offer]]:
-        return {mode: [offer for offer in self.offers if mode.value in offer.modes] for mode in Mode}
+    def _in(self, mode: Mode) -> list[Offer]:
+        return [offer for offer in self.offers if mode.value in offer.modes]
 
     def offers_for(self, mode: Mode, chosen: Format, providers: Sequence[str]) -> list[Offer]:
         """Offers of the enabled providers, cheapest first, then in the operator's order."""
-        found = [
-            offer for offer in self._by_mode[mode] if offer.format == chosen and offer.provider in providers
-        ]
+        found = [offer for offer in self._in(mode) if offer.format == chosen and offer.provider in providers]
         return sorted(found, key=lambda offer: (offer.micros, providers.index(offer.provider)))
 
     def menu(self, mode: Mode, providers: Sequence[str]) -> list[Offer]:
         """The best offer of every format that can be made in this mode, in the order shown to members."""
         best: dict[Format, Offer] = {}
-        for offer in self._by_mode[mode]:
+        for offer in self._in(mode):
             if offer.provider in providers and offer.format not in best:
                 best[offer.format] = self.offers_for(mode, offer.format, providers)[0]
         order = list(self.models)

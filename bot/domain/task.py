@@ -103,6 +103,10 @@ class Task:
 SETTLED = "settled by the operator"
 
 
+#: Noted with a clip that went to its member alone, in an answer that nobody else can open.
+HANDED_OVER = "handed over in private"
+
+
 @dataclass(frozen=True, slots=True)
 class TaskEvent:
     """One line of a task's history. `at` is milliseconds since 1970."""

@@ -5,7 +5,7 @@ import unicodedata
 
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
-from bot.domain.task import SETTLED, Task, TaskState
+from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as a file beside the message.
@@ -118,11 +118,13 @@ def _outcome(task: Task, name: str) -> str:
         case TaskState.SUCCEEDED:
             return _ready(task)
         case TaskState.DELIVERED:
-            return f"✅ Ready: {link_of(task)}"
-        case TaskState.FAILED if (task.problem or "").startswith(SETTLED):
-            return f"❌ It ended without a clip: {_reason(task)}"
+            return (
+                "✅ Handed to you in private."
+                if task.problem == HANDED_OVER
+                else f"✅ Ready: {link_of(task)}"
+            )
         case TaskState.FAILED:
-            return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
+            return _failed(task)
         case TaskState.CANCELLED:
             return f"🚫 {_reason(task, 'cancelled')} {_price(task)} was given back."
         case _:
@@ -132,7 +134,15 @@ def _outcome(task: Task, name: str) -> str:
             )
 
 
+def _failed(task: Task) -> str:
+    if (task.problem or "").startswith(SETTLED):
+        return f"❌ It ended without a clip: {_reason(task)}"
+    return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
+
+
 def _ready(task: Task) -> str:
+    if task.due_at is None and (task.problem or "").startswith("the provider's file"):
+        return f"📦 {_reason(task)} The operator has been told."
     if task.due_at is None:
         return f"📦 It is ready but could not be posted. `/tasks show task:{task.id}` hands it to you."
     if task.problem:

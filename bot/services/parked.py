@@ -7,14 +7,16 @@ from bot.domain.errors import Refusal
 from bot.domain.money import dollars
 from bot.domain.ports import Clock
 from bot.domain.task import SETTLED, Task, TaskState
+from bot.services.files import Files
 from storage.tasks import TaskStore
 
 
 class Parked:
     """`changed` is told of every task that moved."""
 
-    def __init__(self, tasks: TaskStore, clock: Clock, changed: Callable[[Task], None]) -> None:
+    def __init__(self, tasks: TaskStore, files: Files, clock: Clock, changed: Callable[[Task], None]) -> None:
         self._tasks = tasks
+        self._files = files
         self._clock = clock
         self._changed = changed
 
@@ -62,5 +64,6 @@ class Parked:
         task = await self._tasks.get(task_id)
         if task is None:
             raise Refusal(f"There is no task {task_id} any more.")
+        await self._files.forget_pictures(task)
         self._changed(task)
         return task

@@ -102,6 +102,11 @@ class Requests:
         prompt = clean_prompt(order.prompt)
         offers = self._offers(order.mode, self._format(order.mode, order.format_id))
         self._check_options(order, prompt, offers[0])
+        if order.attachments:
+            # Before two files are fetched and opened for nothing; the hold looks again.
+            cheapest = min(offer.micros for offer in offers)
+            if hit := await self._tasks.limit_hit(self._drafts(order, prompt, offers[0], cheapest, ())):
+                raise OverLimit(explain(hit))
         frames = await self._prepare_frames(order, offers)
         try:
             placed = await self._hold(order, prompt, offers, frames)

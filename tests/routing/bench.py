@@ -55,6 +55,7 @@ class Bench:
     requests: Requests
     tasks: TaskStore
     ledger: LedgerStore
+    files: Files
 
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
@@ -255,7 +256,7 @@ async def open_bench(
         rules = Rules(deadline_minutes=DEADLINE / 60)
         timetable = Timetable(rules, clock, Forecast(), jitter=lambda: 0.5)
         paces = Paces(catalog, monotonic)
-        files = Files(folder, bench.tasks)
+        files = bench.files = Files(folder, bench.tasks)
         shared = (bench.tasks, bench.providers, bench.announcer)
         reading = Reading(*shared, files, timetable)
         bench.engine = Engine(

@@ -23,7 +23,7 @@ async def parked(bench: Bench, name: str) -> Task:
 
 
 async def asked(bench: Bench, **request: str) -> control.Answer:
-    desk = Parked(bench.tasks, bench.clock, bench.announcer.changed)
+    desk = Parked(bench.tasks, bench.files, bench.clock, bench.announcer.changed)
     return await control.answer(desk, request)
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -59,11 +60,15 @@ FORMAT = "hailuo-02/10/768p"
 #: The cheapest can do least, so that failovers meet every kind of doubt.
 PRICES = {UNKEYED: "0.20", LOOKED_UP: "0.24", KEYED: "0.24"}
 ALL = tuple(PRICES)
+BRISK = {"concurrency": 10, "requests_per_minute": 120}
 NAMES = st.sampled_from(ALL)
 #: Who may get a new task, the first at first.
 CHOICES = st.sampled_from([ALL, ALL, ALL, (KEYED,), (LOOKED_UP,), (UNKEYED, KEYED)])
 SUBMITS: list[SubmitAnswer] = [
     ProviderBusy("429", retry_after=30),
+    ProviderBusy("503"),
+    ProviderBusy("503"),
+    JobRejected("takes no such prompt"),
     OutcomeUnknown("lost"),
     After(OutcomeUnknown("lost")),
     After(KeyError("a bug in reading the answer")),
@@ -108,7 +113,7 @@ class Life(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.world = World(self.folder, self.template, self.clip)
         self.world.rules = Rules(user_concurrency=50)
-        self.world.catalog, self.world.enabled = catalog_of(PRICES, FORMAT), list(ALL)
+        self.world.catalog, self.world.enabled = catalog_of(PRICES, FORMAT, **BRISK), list(ALL)
         self.orders: list[tuple[tuple[str, ...], Order]] = []
         self.run(self.world.open())
 
@@ -343,11 +348,13 @@ class Life(RuleBasedStateMachine):
                 answers.clear()
         world.announcer.faults.clear()
         await world.restart()
-        for _ in range(8):
+        for _ in range(30):
             for provider in self.scripted.values():
                 provider.finish_all()
             await world.turn(901)
             await world.turns(3, 5)
+            if not world.rows("SELECT id FROM tasks WHERE due_at IS NOT NULL"):
+                return
 
     def _all_ended(self) -> None:
         """Delivered, kept, given back, or in doubt for ever with its hold kept and nothing sent again."""
@@ -363,6 +370,7 @@ FROM tasks
 """
 
 
+@pytest.mark.timeout(600)  # a failure is made small before it is shown
 def test_no_order_of_events_charges_or_posts_twice(
     template: Path, clip_bytes: bytes, quick_probe: None
 ) -> None:

@@ -330,9 +330,7 @@ async def test_held_tasks_of_a_resting_provider_go_to_the_next_offer(three: Worl
 
 
 async def test_resting_provider_gives_its_tasks_on_without_room_or_pace(raw: World) -> None:
-    rules = raw.catalog.providers[KEYED].model_copy(update={"concurrency": 1, "requests_per_minute": 6})
-    providers = raw.catalog.providers | {KEYED: rules}
-    raw.catalog = raw.catalog.model_copy(update={"providers": providers})
+    raw.catalog = catalog_of(PRICES, concurrency=1, requests_per_minute=6)
     three = await raw.open()
     await held(three)
     await three.turn()
@@ -423,8 +421,7 @@ async def test_crash_after_the_move_goes_on_at_the_next_provider(three: World) -
 
 
 async def test_task_of_a_next_provider_waits_for_its_room(raw: World) -> None:
-    rules = raw.catalog.providers[LOOKED_UP].model_copy(update={"concurrency": 1})
-    raw.catalog = raw.catalog.model_copy(update={"providers": raw.catalog.providers | {LOOKED_UP: rules}})
+    raw.catalog = catalog_of(PRICES, concurrency=1)
     three = await raw.open()
     three.keyed.submit_answers.extend([BUSY] * 3)
     for _ in range(3):

@@ -37,12 +37,13 @@ CATALOG = bot.catalog.load()
 WAITING = {"held", "submitting", "queued", "processing", "parked"}
 
 
-def catalog_of(prices: Mapping[str, str], chosen: str = "hailuo-02/6/768p") -> Catalog:
-    """The catalog with these offers of a format alone, for every mode."""
+def catalog_of(prices: Mapping[str, str], chosen: str = "hailuo-02/6/768p", **rules: Any) -> Catalog:
+    """The catalog with these offers of a format alone, for every mode, and the same rules for all providers."""
     wanted, template = Format.parse(chosen), CATALOG.offers[0].model_dump()
     template |= {"modes": [mode.value for mode in Mode], **wanted.model_dump()}
     offers = [Offer(**{**template, "provider": name, "price": price}) for name, price in prices.items()]
-    return CATALOG.model_copy(update={"offers": offers})
+    providers = {name: known.model_copy(update=rules) for name, known in CATALOG.providers.items()}
+    return CATALOG.model_copy(update={"offers": offers, "providers": providers})
 
 
 def catalog_with(provider: str, **changes: Any) -> Catalog:
