@@ -259,11 +259,6 @@ async def open_providers(
     """Every provider with a key, not only those enabled: unfinished tasks stay with theirs."""
     names = {*settings.keys, *settings.providers}
     for name in settings.providers:
-        if name not in PROVIDERS:
-            raise SetupError(
-                f"PROVIDERS: this version cannot speak to {name} yet; it can to {', '.join(PROVIDERS)}. "
-                f"Name those you want, or take {name.upper()}_API_KEY away."
-            )
         if name not in catalog.providers:
             raise SetupError(
                 f"CATALOG_FILE: there is no [providers.{name}] in it, but {name} is switched on."

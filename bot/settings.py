@@ -12,12 +12,13 @@ from bot.domain.catalog import Format
 from bot.domain.errors import SetupError
 from bot.domain.limits import Limit, Period, Scope
 from bot.domain.money import parse_dollars
+from bot.providers.registry import PROVIDERS
 
 T = TypeVar("T")
 
-#: Providers in the order of preference that holds where the operator names none.
-PAID = ("mindvideo", "gmi", "novita", "runware", "minimax")
 SANDBOX = "sandbox"
+#: In the order of preference that holds where the operator names none.
+PAID = tuple(name for name in PROVIDERS if name != SANDBOX)
 
 
 class Settings(BaseModel):
