@@ -67,23 +67,11 @@ FIRST = Task(
     provider="mindvideo",
     price_micros=329_400,
     list_micros=329_400,
-    tried=(),
     upload_limit=10_485_760,
     state=TaskState.HELD,
     created_at=START,
     changed_at=START,
-    submitted_at=None,
     due_at=START,
-    polls=0,
-    job_id=None,
-    clip_url=None,
-    clip_expires_at=None,
-    problem=None,
-    progress_channel_id=None,
-    progress_message_id=None,
-    posting_since=None,
-    message_channel_id=None,
-    message_id=None,
 )
 
 

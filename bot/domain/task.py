@@ -75,23 +75,23 @@ class Task:
     provider: str
     price_micros: int
     list_micros: int
-    tried: tuple[str, ...]
-    upload_limit: int | None
     state: TaskState
     created_at: int
     changed_at: int
-    submitted_at: int | None
-    due_at: int | None
-    polls: int
-    job_id: str | None
-    clip_url: str | None
-    clip_expires_at: int | None
-    problem: str | None
-    progress_channel_id: int | None
-    progress_message_id: int | None
-    posting_since: int | None
-    message_channel_id: int | None
-    message_id: int | None
+    tried: tuple[str, ...] = ()
+    upload_limit: int | None = None
+    submitted_at: int | None = None
+    due_at: int | None = None
+    polls: int = 0
+    job_id: str | None = None
+    clip_url: str | None = None
+    clip_expires_at: int | None = None
+    problem: str | None = None
+    progress_channel_id: int | None = None
+    progress_message_id: int | None = None
+    posting_since: int | None = None
+    message_channel_id: int | None = None
+    message_id: int | None = None
 
     @property
     def key(self) -> str:

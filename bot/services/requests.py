@@ -231,23 +231,11 @@ class Requests:
                 provider=offer.provider,
                 price_micros=price,
                 list_micros=offer.micros,
-                tried=(),
                 upload_limit=order.upload_limit,
                 state=TaskState.HELD,
                 created_at=at,
                 changed_at=at,
-                submitted_at=None,
                 due_at=at + _ANNOUNCE_MILLISECONDS,
-                polls=0,
-                job_id=None,
-                clip_url=None,
-                clip_expires_at=None,
-                problem=None,
-                progress_channel_id=None,
-                progress_message_id=None,
-                posting_since=None,
-                message_channel_id=None,
-                message_id=None,
             )
             for ordinal in range(order.count)
         ]

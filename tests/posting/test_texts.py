@@ -31,23 +31,10 @@ TASK = Task(
     provider="mindvideo",
     price_micros=329_400,
     list_micros=329_400,
-    tried=(),
-    upload_limit=None,
     state=TaskState.HELD,
     created_at=0,
     changed_at=0,
-    submitted_at=None,
     due_at=0,
-    polls=0,
-    job_id=None,
-    clip_url=None,
-    clip_expires_at=None,
-    problem=None,
-    progress_channel_id=None,
-    progress_message_id=None,
-    posting_since=None,
-    message_channel_id=None,
-    message_id=None,
 )
 
 

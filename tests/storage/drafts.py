@@ -34,23 +34,10 @@ _BLANK = Task(
     provider="mindvideo",
     price_micros=PRICE,
     list_micros=PRICE,
-    tried=(),
-    upload_limit=None,
     state=TaskState.HELD,
     created_at=NOON,
     changed_at=NOON,
-    submitted_at=None,
     due_at=NOON,
-    polls=0,
-    job_id=None,
-    clip_url=None,
-    clip_expires_at=None,
-    problem=None,
-    progress_channel_id=None,
-    progress_message_id=None,
-    posting_since=None,
-    message_channel_id=None,
-    message_id=None,
 )
 
 
