@@ -72,6 +72,7 @@ class Engine:
         self._timetable = timetable
         self._user_concurrency = user_concurrency
         self._lanes: dict[str, _Lane] = {}
+        self._hinted: set[str] = set()
         self._wake = asyncio.Event()
         self._latest = timetable.now()
 
@@ -100,6 +101,10 @@ class Engine:
 
     async def hint(self, task_id: str) -> None:
         """Somebody says that a clip may be ready: read its status now. Believed no further, and harmless again."""
+        if any(task_id in lane for lane in self._lanes.values()):
+            self._hinted.add(
+                task_id
+            )  # a read under way may have been answered before, and will set a later one
         if await self._tasks.read_now(task_id, self._timetable.now()):
             self.wake()
 
@@ -217,6 +222,7 @@ class Engine:
         def done(_: "asyncio.Task[None]") -> None:
             for task in together:
                 running.pop(task.id, None)
+                self._hinted.discard(task.id)
             self.wake()
 
         launched.add_done_callback(done)
@@ -243,6 +249,9 @@ class Engine:
             return
         for task in together:
             await self._guarded(task, self._stages.reading.take(task, outcomes.get(task.id)))
+            if task.id in self._hinted:
+                self._hinted.discard(task.id)
+                await self._tasks.read_now(task.id, self._timetable.now())
 
     async def _guarded(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
         """One task's trouble is its own: it is looked at again later, and never holds up the others."""

@@ -102,11 +102,9 @@ class Requests:
         prompt = clean_prompt(order.prompt)
         offers = self._offers(order.mode, self._format(order.mode, order.format_id))
         self._check_options(order, prompt, offers[0])
-        if order.attachments:
-            # Before two files are fetched and opened for nothing; the hold looks again.
-            cheapest = min(offer.micros for offer in offers)
-            if hit := await self._tasks.limit_hit(self._drafts(order, prompt, offers[0], cheapest, ())):
-                raise OverLimit(explain(hit))
+        # Before two files are fetched and opened for nothing; the hold looks again.
+        if order.attachments and (hit := await self._no_room(order, prompt, offers)):
+            raise OverLimit(explain(hit))
         frames = await self._prepare_frames(order, offers)
         try:
             placed = await self._hold(order, prompt, offers, frames)
@@ -139,6 +137,14 @@ class Requests:
                 _remove, [frame for frame in (task.first_frame, task.last_frame) if frame]
             )
         return await self._tasks.get(task_id) or task
+
+    async def _no_room(self, order: Order, prompt: str, offers: Sequence[Offer]) -> LimitHit | None:
+        """The limit in the way of even the least hold, where no provider is without one."""
+        hits = [
+            await self._tasks.limit_hit(self._drafts(order, prompt, offer, offer.micros, ()))
+            for offer in offers
+        ]
+        return hits[0] if all(hits) else None
 
     async def _hold(
         self, order: Order, prompt: str, offers: Sequence[Offer], frames: Sequence[Frame]

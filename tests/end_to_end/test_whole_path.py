@@ -263,7 +263,7 @@ async def test_a_clip_that_can_be_posted_nowhere_is_handed_over(scene: Scene, cl
     shown = await scene.say("tasks show", task=task["id"])
     assert shown.ephemeral
     assert file_of(stage, shown) == clip
-    await stage.until(lambda: "✅ Ready" in stage.progress(scene.channel)[0].content)
+    await stage.until(lambda: "✅ Handed to you" in stage.progress(scene.channel)[0].content)
     assert [row["state"] for row in scene.tasks()] == ["delivered"]
     assert stage.files() == []
 

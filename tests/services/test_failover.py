@@ -352,6 +352,17 @@ async def test_held_tasks_wait_where_everybody_rests(three: World) -> None:
     assert (await three.state(task), asked(three)) == (TaskState.QUEUED, [1, 0, 0])
 
 
+async def test_busy_provider_is_waited_for_before_a_cheaper_one_that_rests(three: World) -> None:
+    three.switch_on(KEYED, LOOKED_UP)
+    rest(three, error=ProviderClosed("no balance"))
+    refuse(three, BUSY, BUSY)
+    task = await held(three)
+    await three.turns(3, 0)
+    assert ((await three.read(task)).provider, asked(three)) == (LOOKED_UP, [0, 1, 0])
+    await three.turn(15)
+    assert (await three.state(task), asked(three)) == (TaskState.QUEUED, [0, 2, 0])
+
+
 async def test_task_waiting_for_resting_providers_is_looked_at_once_a_minute(three: World) -> None:
     task = await held(three)
     for name in PRICES:

@@ -113,6 +113,19 @@ async def test_all_providers_beyond_their_budgets_refuse(world: World, requests:
     assert world.rows("SELECT * FROM tasks") == []
 
 
+@pytest.mark.parametrize(
+    ("subject", "refused"), [("", OverLimit), (KEYED, PictureRefused)], ids=["all full", "one full"]
+)
+async def test_picture_is_fetched_only_where_somebody_has_room(
+    subject: str, refused: type[Refusal], world: World, requests: Requests
+) -> None:
+    await world.limited(limit(0, Scope.PROVIDER, subject))
+    nowhere = Attachment("a.png", "http://127.0.0.1:1/a.png", 100)
+    with pytest.raises(refused) as caught:
+        await requests.place(replace(ORDER, mode=Mode.IMAGE, attachments=(nowhere,)))
+    assert type(caught.value) is refused
+
+
 async def test_command_is_refused_with_every_reason_where_all_rest(world: World, requests: Requests) -> None:
     for name in PRICES:
         world.router.failed(name, CLOSED)

@@ -37,6 +37,15 @@ async def test_job_whose_answer_was_lost_is_found(world: World) -> None:
     assert (len(world.looked_up.submits), world.looked_up.charges) == (1, {task.key: 1})
 
 
+async def test_time_in_our_own_queue_does_not_count_as_lost(world: World) -> None:
+    world.looked_up.submit_answers.append(After(LOST))
+    task = await world.hold_one(provider=LOOKED_UP)
+    await world.turn(4000)
+    assert await world.state(task) is TaskState.SUBMITTING
+    await world.turn(5)
+    assert await world.state(task) is TaskState.QUEUED
+
+
 async def test_job_that_ended_before_it_was_found_is_booked_and_delivered(world: World) -> None:
     (task,) = await answered(world, After(LOST))
     world.looked_up.finish(task, cost=250_000)

@@ -1,10 +1,12 @@
 """When a clip is looked at: what the last ones took decides, and a hint makes it at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import pytest
 
 from bot.domain.catalog import Format
+from bot.domain.errors import ProviderError
+from bot.domain.ports import Report
 from bot.domain.task import Task, TaskState
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.timetable import Rules, Timetable
@@ -235,6 +237,24 @@ async def test_hint_is_believed_no_further_than_a_read(slow: World) -> None:
     await slow.turn()
     assert (await slow.state(task), len(slow.keyed.reads)) == (TaskState.QUEUED, 1)
     assert await slow.booked(task) == [("hold", task.price_micros, 0)]
+
+
+async def test_hint_during_a_read_is_not_lost(slow: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await slow.hold_one()
+    await slow.turn()
+    read = slow.keyed.statuses
+
+    async def finished_just_after(job_ids: Sequence[str]) -> dict[str, Report | ProviderError]:
+        answer = await read(job_ids)
+        monkeypatch.undo()
+        slow.keyed.finish(task)
+        await slow.engine.hint(task.id)
+        return answer
+
+    monkeypatch.setattr(slow.keyed, "statuses", finished_just_after)
+    await slow.engine.hint(task.id)
+    await slow.turns(3, 0)
+    assert await slow.state(task) is TaskState.DELIVERED
 
 
 async def test_hints_again_and_again_are_harmless(slow: World) -> None:
