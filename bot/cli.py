@@ -16,6 +16,7 @@ from bot.domain.errors import Refusal, SetupError
 from bot.settings import Settings, read_settings
 
 OK, FAILED, BAD_SETUP = 0, 1, 2
+_ENV_FILE = Path(".env")
 
 
 def main(arguments: list[str]) -> int:
@@ -56,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="conch", description="A Discord bot that makes MiniMax Hailuo videos."
     )
     parser.add_argument(
-        "--env-file", default=".env", help="settings file (default: .env; the environment wins)"
+        "--env-file", default=str(_ENV_FILE), help="settings file (default: .env; the environment wins)"
     )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("run", help="run the bot")
@@ -87,7 +88,12 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
 
 def _settings(env_file: Path) -> Settings:
     """The environment over the file: `.env` only fills what is not set."""
-    file = {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    if env_file != _ENV_FILE and not env_file.exists():
+        raise SetupError(f"--env-file: there is no {env_file}.")
+    try:
+        file = {name: value for name, value in dotenv_values(env_file).items() if value is not None}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SetupError(f"{env_file} cannot be read ({error}). It must be a text file in UTF-8.") from error
     return read_settings({**file, **os.environ})
 
 

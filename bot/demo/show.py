@@ -13,6 +13,7 @@ from typing import Any
 from bot.demo.pictures import harbour
 from bot.demo.standin import DiscordStandIn
 from bot.demo.world import Channel, Member, Message
+from bot.domain.errors import SetupError
 from bot.media import clips
 
 Say = Callable[[str], object]
@@ -58,7 +59,12 @@ class Conversation:
 
 async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
     """Play the demo and leave three clips in `folder`; False where something did not come."""
-    await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    try:
+        await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(
+            f"--folder: {folder} cannot be made ({error.strerror}). Name another one."
+        ) from error
     with tempfile.TemporaryDirectory(prefix="conch-demo-") as data:
         async with DiscordStandIn() as discord, _bot(discord, Path(data), folder / _BOT_LOG) as bot:
             server = await discord.add_server("The Harbour")

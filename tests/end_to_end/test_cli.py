@@ -254,3 +254,20 @@ async def test_demo_leaves_three_playable_clips(tmp_path: Path) -> None:
         found = await clips.probe(path)
         sizes[path.stem] = (found.width, found.height, round(found.seconds))
     assert sizes == {"image": (1366, 768, 6), "text": (1366, 768, 6), "transition": (1366, 768, 5)}
+
+
+@pytest.mark.parametrize(("content", "words"), [(b"A=\xff\xfe", "text file in UTF-8"), (None, "there is no")])
+async def test_a_settings_file_that_cannot_be_read_is_told(
+    content: bytes | None, words: str, tmp_path: Path
+) -> None:
+    if content is not None:
+        (tmp_path / "odd.env").write_bytes(content)
+    log = tmp_path / "log"
+    process = await launch(log, "doctor", env={}, env_file=str(tmp_path / "odd.env"))
+    assert (await process.wait(), words in log.read_text("utf-8")) == (2, True)
+
+
+async def test_a_demo_folder_that_cannot_be_made_is_told(stage: Stage) -> None:
+    (stage.folder / "file").touch()
+    code, said = await run(stage, "demo", "--folder", str(stage.folder / "file" / "demo"))
+    assert (code, "--folder" in said) == (2, True)
