@@ -93,4 +93,4 @@ class Router:
         health.until = self._monotonic() + health.rest
         health.why, health.closed, health.trying = str(error), health.closed or closed, False
         if first or newly_closed:
-            self._tell(f"{provider} gets no new jobs for {health.rest / 60:.0f} minutes at least: {error}")
+            self._tell(f"{provider} gets no new jobs for at least {health.rest / 60:.0f} min: {error}")

@@ -63,7 +63,7 @@ async def test_content_refused_at_submit_is_told_as_such(world: World) -> None:
 
 async def test_closed_provider_is_the_operators_business(world: World) -> None:
     await answered(world, ProviderClosed("the balance is used up"))
-    assert world.told == [f"{KEYED} gets no new jobs for 15 minutes at least: the balance is used up"]
+    assert world.told == [f"{KEYED} gets no new jobs for at least 15 min: the balance is used up"]
 
 
 async def test_what_cannot_be_asked_for_is_never_sent(world: World) -> None:

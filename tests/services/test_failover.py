@@ -407,7 +407,7 @@ async def test_operator_is_told_once_of_a_provider_that_is_closed(three: World) 
     for _ in range(4):
         await held(three)
     await three.turns(3, 0)
-    assert three.told == [f"{KEYED} gets no new jobs for 15 minutes at least: no balance"]
+    assert three.told == [f"{KEYED} gets no new jobs for at least 15 min: no balance"]
 
 
 async def test_answers_that_get_lost_let_a_provider_rest(three: World) -> None:

@@ -72,7 +72,7 @@ def test_five_failures_in_a_row_let_a_provider_rest(error: ProviderError, ward: 
     assert (ward.router.resting(A), ward.told) == (None, [])
     ward.fail(1, error)
     assert ward.router.resting(A) == str(error)
-    assert ward.told == [f"{A} gets no new jobs for 1 minutes at least: {error}"]
+    assert ward.told == [f"{A} gets no new jobs for at least 1 min: {error}"]
 
 
 def test_accepted_job_in_between_begins_the_count_anew(ward: Ward) -> None:
@@ -162,7 +162,7 @@ def test_operator_is_told_once_when_it_begins_and_once_when_it_is_over(ward: War
         ward.clock.advance(1800)
         ward.router.admit(A)
         ward.fail(3)
-    assert ward.told == [f"{A} gets no new jobs for 1 minutes at least: {BUSY}"]
+    assert ward.told == [f"{A} gets no new jobs for at least 1 min: {BUSY}"]
     ward.router.well(A)
     ward.router.well(A)
     assert ward.told[1:] == [f"{A} takes jobs again."]
@@ -184,5 +184,5 @@ def test_provider_that_never_rested_tells_nothing(ward: Ward) -> None:
 def test_balance_that_runs_out_while_a_busy_provider_rests_is_told(ward: Ward) -> None:
     ward.fail(5)
     ward.fail(2, CLOSED)
-    assert ward.told[1:] == [f"{A} gets no new jobs for 15 minutes at least: {CLOSED}"]
+    assert ward.told[1:] == [f"{A} gets no new jobs for at least 15 min: {CLOSED}"]
     assert ward.rest_is_over_after(900)
