@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from bot.media import child
-from tests.media.reaping import children_left
+from tests.media.reaping import children_left, until
 
 AMPLE = 1 << 30
 
@@ -80,8 +80,7 @@ async def test_cancelling_kills_and_reaps(tmp_path: Path) -> None:
     job = asyncio.create_task(
         child.run("paint", painting(target), cpu_seconds=60, memory_bytes=AMPLE, seconds=60)
     )
-    while not target.exists() and not job.done():  # noqa: ASYNC110 - another process makes it
-        await asyncio.sleep(0.01)
+    await until(lambda: target.exists() or job.done())
     job.cancel()
     with pytest.raises(asyncio.CancelledError):
         await job
@@ -107,8 +106,7 @@ async def test_at_most_two_at_once(tmp_path: Path) -> None:
         )
         for target in targets
     ]
-    while sum(target.exists() for target in targets) < child.AT_ONCE:  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0.01)
+    await until(lambda: sum(target.exists() for target in targets) >= child.AT_ONCE)
     running = sum(path.joinpath("comm").exists() for path in own_children())
     for job in jobs:
         job.cancel()
@@ -148,8 +146,7 @@ async def test_secrets_of_the_environment_stay_outside(
     job = asyncio.create_task(
         child.run("paint", painting(target), cpu_seconds=60, memory_bytes=AMPLE, seconds=60)
     )
-    while not target.exists() and not job.done():  # noqa: ASYNC110 - as above
-        await asyncio.sleep(0.01)
+    await until(lambda: target.exists() or job.done())
     environments = [(path / "environ").read_bytes() for path in own_children()]
     job.cancel()
     await asyncio.gather(job, return_exceptions=True)

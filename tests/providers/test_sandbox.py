@@ -14,7 +14,7 @@ from bot.domain.ports import Job, Provider, Report
 from bot.domain.task import Frame, TaskState
 from bot.media.clips import probe
 from bot.providers.sandbox import Sandbox
-from tests.media.reaping import children_left
+from tests.media.reaping import children_left, until
 
 NOON = 1_800_000_000_000
 HOUR = 3_600_000
@@ -190,8 +190,7 @@ async def test_closing_kills_what_is_being_painted(folder: Path, time: Time) -> 
     sandbox = Sandbox(folder, clock=time)
     for key in ("a", "b", "c"):
         await sandbox.submit(sandbox.request(job()), key=key)
-    while not any(name.endswith(".part") for name in listed(folder)):  # noqa: ASYNC110 - another process makes it
-        await asyncio.sleep(0.01)
+    await until(lambda: any(name.endswith(".part") for name in listed(folder)))
     await sandbox.close()
     assert not children_left()
     assert listed(folder) == ["sandbox-a.json", "sandbox-b.json", "sandbox-c.json"]
