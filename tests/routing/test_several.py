@@ -121,7 +121,7 @@ async def test_a_closed_provider_rests_and_the_operator_is_told_once(
     assert (task.provider, task.price_micros, task.list_micros) == (second, DEAR, MIDDLE)
     assert len(bench.standins[first].requests) == submits
     assert len(bench.told) == 1
-    assert bench.told[0].startswith(f"{first} gets no new jobs for 15 minutes")
+    assert bench.told[0].startswith(f"{first} gets no new jobs for at least 15 min")
     assert list(map(len, bench.jobs().values())) == [2]
 
 
