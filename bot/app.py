@@ -4,13 +4,15 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import discord
+from discord import app_commands
 from filelock import FileLock
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
 
@@ -36,14 +38,17 @@ from bot.services.reading import Reading
 from bot.services.requests import Requests
 from bot.services.router import Router
 from bot.services.submitting import Submitting
+from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
+from cogs.admin import pause, rights
 from storage import lock
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.servers import ServerStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -95,7 +100,7 @@ async def build(
         enabled = list(settings.providers)
         downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
         task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
-        marks = MarkStore(database)
+        marks, servers = MarkStore(database), ServerStore(database)
         await limits.set_operators(settings.limits)
         router = Router(
             catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
@@ -158,6 +163,7 @@ async def build(
         )
         client.install(
             [
+                _admin(pause.commands(Switches(servers, clock, engine.wake))),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),
@@ -172,6 +178,19 @@ async def build(
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
         yield App(client, engine, board, database, task_store, ledger)
+
+
+def _admin(*parts: Sequence[app_commands.Command[Any, ..., None] | app_commands.Group]) -> app_commands.Group:
+    """`/admin`, of the commands of all its files."""
+    group = app_commands.Group(
+        name=rights.NAME,
+        description="Limits, access, spending and switches of this server",
+        guild_only=True,
+        default_permissions=rights.NEEDED,
+    )
+    for command in (command for part in parts for command in part):
+        group.add_command(command)
+    return group
 
 
 def _alone(folder: Path) -> FileLock:

@@ -8,7 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.catalog import Catalog, Format, Mode
-from bot.domain.limits import Period, Scope, window
+from bot.domain.limits import OPERATOR, Period, Scope, window
 from cogs import replies
 from cogs.acknowledge import acknowledge
 from storage.ledger import LedgerStore
@@ -31,7 +31,7 @@ def usage_command(
             spans.append((name, span, await ledger.of_member(interaction.user.id, span)))
         daily = [
             limit
-            for limit in await limits.operators()
+            for limit in await limits.of_server(OPERATOR)
             if (limit.scope, limit.period) == (Scope.MEMBER, Period.DAY)
         ]
         await interaction.edit_original_response(content=replies.usage(spans, next(iter(daily), None)))

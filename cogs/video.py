@@ -169,4 +169,18 @@ def _order(
         enhance=options["enhance"],
         attachments=tuple(Attachment(file.filename, file.url, file.size) for file in attachments),
         upload_limit=interaction.filesize_limit,
+        role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),
+        around_ids=_around(interaction.channel),
     )
+
+
+def _around(channel: Any) -> tuple[int, ...]:
+    """What a channel lies in, the nearest first: a thread's channel and its category, a channel's category."""
+    thread = isinstance(channel, discord.Thread)
+    found = (channel.parent_id if thread else None, _category(channel.parent if thread else channel))
+    return tuple(one for one in found if one)
+
+
+def _category(channel: Any) -> int | None:
+    found: int | None = getattr(channel, "category_id", None)
+    return found

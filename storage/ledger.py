@@ -5,13 +5,24 @@ from bot.domain.task import LedgerEntry, Task
 from storage.database import Database, Transaction
 
 _ADD = """
-INSERT INTO ledger (task_id, kind, held_micros, spent_micros, server_id, member_id, provider, held_at, at)
-VALUES (:task, :kind, :held, :spent, :server, :member, :provider, :held_at, :at)
+INSERT INTO ledger (task_id, kind, held_micros, spent_micros, refunded_micros, server_id, member_id, provider,
+  held_at, at)
+VALUES (:task, :kind, :held, :spent, :refunded, :server, :member, :provider, :held_at, :at)
 """
+
+#: What a budget counts: money that went to providers, whoever bears it in the end.
+PAID = """
+SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
+FROM ledger WHERE held_at >= :since AND held_at < :until"""
+#: What counts against a member: a refund gives the room back.
+BORNE = """
+SELECT COALESCE(SUM(spent_micros - refunded_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
+FROM ledger WHERE held_at >= :since AND held_at < :until AND member_id = :member"""
+IN_SERVER = " AND server_id = :server"
 
 
 def hold(tx: Transaction, task: Task) -> None:
-    _add(tx, task, "hold", held=task.price_micros, spent=0, at=task.created_at)
+    _add(tx, task, "hold", held=task.price_micros, at=task.created_at)
 
 
 def settle(tx: Transaction, task: Task, cost_micros: int, at: int) -> None:
@@ -21,16 +32,27 @@ def settle(tx: Transaction, task: Task, cost_micros: int, at: int) -> None:
 
 def release(tx: Transaction, task: Task, at: int) -> None:
     """Give the hold back. A second settle or release of a task cannot be written."""
-    _add(tx, task, "release", held=-task.price_micros, spent=0, at=at)
+    _add(tx, task, "release", held=-task.price_micros, at=at)
 
 
-def _add(tx: Transaction, task: Task, kind: str, *, held: int, spent: int, at: int) -> None:
+def refund(tx: Transaction, task: Task, micros: int, at: int) -> None:
+    """Give a booked cost back to the member; budgets still count it, since the provider has it.
+
+    A second refund of a task cannot be written.
+    """
+    _add(tx, task, "refund", refunded=micros, at=at)
+
+
+def _add(
+    tx: Transaction, task: Task, kind: str, *, at: int, held: int = 0, spent: int = 0, refunded: int = 0
+) -> None:
     tx.run(
         _ADD,
         task=task.id,
         kind=kind,
         held=held,
         spent=spent,
+        refunded=refunded,
         server=task.server_id,
         member=task.member_id,
         provider=task.provider,
@@ -47,19 +69,20 @@ class LedgerStore:
 
     async def of_task(self, task_id: str) -> list[LedgerEntry]:
         rows = await self._database.read(
-            "SELECT kind, held_micros, spent_micros, at FROM ledger WHERE task_id = :task ORDER BY id",
+            """
+            SELECT kind, held_micros, spent_micros, refunded_micros, at FROM ledger
+            WHERE task_id = :task ORDER BY id
+            """,
             task=task_id,
         )
         return [LedgerEntry(**dict(row)) for row in rows]
 
-    async def of_member(self, member_id: int, span: Window) -> Usage:
-        """What a member spent and holds over all servers, counted where the tasks were held."""
+    async def of_member(self, member_id: int, span: Window, *, server_id: int | None = None) -> Usage:
+        """What a member spent and holds, in one server or over all, counted where the tasks were held."""
         row = await self._database.read_one(
-            """
-            SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
-            FROM ledger WHERE member_id = :member AND held_at >= :since AND held_at < :until
-            """,
+            BORNE + (IN_SERVER if server_id is not None else ""),
             member=member_id,
+            server=server_id,
             since=span.since,
             until=span.until,
         )

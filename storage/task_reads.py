@@ -89,7 +89,7 @@ class TaskReads:
     async def startable(self, provider: str, at: int, *, per_member: int, limit: int) -> list[Task]:
         """Held tasks in their fair order: a member's next clip comes before another's later ones.
 
-        Members with `per_member` tasks running wait, and so does everybody's surplus.
+        Members with `per_member` tasks running wait, and so does everybody's surplus. A paused server's wait too.
         """
         rows = await self._database.read(
             f"""
@@ -100,6 +100,7 @@ class TaskReads:
                 PARTITION BY tasks.member_id ORDER BY created_at, interaction_id, ordinal
               ) AS turn
               FROM tasks LEFT JOIN running ON running.member_id = tasks.member_id
+              JOIN servers ON servers.id = tasks.server_id AND pause_reason IS NULL
               WHERE state = 'held' AND provider = :provider AND due_at IS NOT NULL AND due_at <= :at
             )
             SELECT * FROM waiting WHERE turn <= :per_member

@@ -55,4 +55,6 @@ def task_of(row: sqlite3.Row) -> Task:
         posting_since=row["posting_since"],
         message_channel_id=row["message_channel_id"],
         message_id=row["message_id"],
+        approval_until=row["approval_until"],
+        charged_micros=row["charged_micros"],
     )

@@ -7,7 +7,7 @@ from bot.domain.catalog import Offer
 from bot.domain.errors import StaleTask
 from bot.domain.limits import LimitHit, Scope
 from bot.domain.task import MOVES, Task, TaskState
-from storage import ledger, limits
+from storage import alarms, approvals, ledger, limits, servers
 from storage.database import Transaction
 from storage.task_reads import TaskReads
 from storage.task_rows import FINAL_STATES, task_of
@@ -17,22 +17,29 @@ _NOTE_LENGTH = 400
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What came of a request: its tasks, whether they were already there, or the limit that stood in the way."""
+    """What came of a request: its tasks, whether they were already there, or what stood in the way.
+
+    That is a limit, or the reason an admin gave for making no clips just now.
+    """
 
     tasks: list[Task]
     again: bool = False
     hit: LimitHit | None = None
+    pause_reason: str | None = None
 
 
 class TaskStore(TaskReads):
     """The writing half: each method is one whole transaction."""
 
-    async def place(self, tasks: Sequence[Task], *, server_name: str) -> Placed:
+    async def place(
+        self, tasks: Sequence[Task], *, server_name: str, role_ids: frozenset[int] = frozenset()
+    ) -> Placed:
         """Check every limit and hold the price of all clips of one request, or of none.
 
-        An interaction that was already placed finds its tasks, whatever the limits say now.
+        `role_ids` are the member's. An interaction that was already placed finds its tasks, whatever the limits
+        say now.
         """
-        first = tasks[0]
+        first, price = tasks[0], sum(task.price_micros for task in tasks)
 
         def work(tx: Transaction) -> Placed:
             rows = tx.all(
@@ -41,30 +48,54 @@ class TaskStore(TaskReads):
             )
             if rows:
                 return Placed([task_of(row) for row in rows], again=True)
-            if hit := limits.first_hit(tx, first, sum(task.price_micros for task in tasks)):
-                return Placed([], hit=hit)
-            tx.run(
-                """
-                INSERT INTO servers (id, name, first_seen_at) VALUES (:id, :name, :at)
-                ON CONFLICT (id) DO UPDATE SET name = excluded.name
-                """,
-                id=first.server_id,
-                name=server_name,
-                at=first.created_at,
-            )
-            for task in tasks:
+            server = servers.get(tx, first.server_id)
+            if server.pause_reason is not None:
+                return Placed([], pause_reason=server.pause_reason)
+            if price:
+                applicable = limits.counted(tx, first, role_ids)
+                if hit := limits.hit_of(applicable, price):
+                    return Placed([], hit=hit)
+                alarms.note(tx, applicable, first, price)
+            servers.meet(tx, first.server_id, server_name, first.created_at)
+            until = approvals.until(server, first)
+            if until is not None:
+                approvals.ask(tx, first, until)
+            held = [
+                replace(task, approval_until=until, due_at=task.due_at if until is None else None)
+                for task in tasks
+            ]
+            for task in held:
                 _insert(tx, task)
-            return Placed(list(tasks))
+            return Placed(held)
 
         return await self._database.write(work)
 
-    async def limit_hit(self, tasks: Sequence[Task]) -> LimitHit | None:
+    async def limit_hit(
+        self, tasks: Sequence[Task], role_ids: frozenset[int] = frozenset()
+    ) -> LimitHit | None:
         """The limit that holding the price of these tasks would pass now; `place` looks again."""
 
         def work(tx: Transaction) -> LimitHit | None:
-            return limits.first_hit(tx, tasks[0], sum(task.price_micros for task in tasks))
+            return limits.first_hit(tx, tasks[0], sum(task.price_micros for task in tasks), role_ids)
 
         return await self._database.write(work)
+
+    async def room(self, draft: Task, role_ids: frozenset[int]) -> int | None:
+        """Micros that every limit leaves for such a task now; None where there is no limit at all."""
+
+        def work(tx: Transaction) -> int | None:
+            return min((one.room for one in limits.counted(tx, draft, role_ids)), default=None)
+
+        return await self._database.write(work)
+
+    async def note_refused(self, drafts: Sequence[Task], role_ids: frozenset[int]) -> None:
+        """A request is refused for good: moderators want to know of a budget that is used up."""
+
+        def work(tx: Transaction) -> None:
+            price = sum(task.price_micros for task in drafts)
+            alarms.note_refused(tx, limits.counted(tx, drafts[0], role_ids), drafts[0], price)
+
+        await self._database.write(work)
 
     async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
         """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
@@ -252,16 +283,27 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def succeed(
-        self, task: Task, at: int, *, job_id: str, clip: tuple[str, int | None], cost_micros: int, note: str
+        self,
+        task: Task,
+        at: int,
+        *,
+        job_id: str,
+        clip: tuple[str, int | None],
+        cost_micros: int,
+        note: str,
+        charged_micros: int | None = None,
     ) -> None:
-        """The provider finished: its cost is booked at once. `clip` is the link and when it expires."""
+        """The provider finished: its cost is booked at once. `clip` is the link and when it expires.
+
+        `charged_micros` is the provider's own figure, None where it gives none.
+        """
         _must_be_a_move(task, TaskState.SUCCEEDED)
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'succeeded', changed_at = :at, due_at = :at, polls = 0, problem = NULL,
-                  job_id = :job, clip_url = :url, clip_expires_at = :expires
+                  job_id = :job, clip_url = :url, clip_expires_at = :expires, charged_micros = :charged
                 WHERE id = :id AND state = :old
                 """,
                 id=task.id,
@@ -270,6 +312,7 @@ class TaskStore(TaskReads):
                 job=job_id,
                 url=clip[0],
                 expires=clip[1],
+                charged=charged_micros,
             )
             _moved(tx, changed, task, TaskState.SUCCEEDED, at, note)
             ledger.settle(tx, task, cost_micros, at)
@@ -278,9 +321,19 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def end(
-        self, task: Task, state: TaskState, at: int, *, note: str, cost_micros: int | None = None
+        self,
+        task: Task,
+        state: TaskState,
+        at: int,
+        *,
+        note: str,
+        cost_micros: int | None = None,
+        charged_micros: int | None = None,
     ) -> None:
-        """failed or cancelled: the hold is given back in the same transaction, or a cost without a clip booked."""
+        """failed or cancelled: the hold is given back in the same transaction, or a cost without a clip booked.
+
+        `charged_micros` is the provider's own figure, None where it gives none.
+        """
         if state not in {TaskState.FAILED, TaskState.CANCELLED}:
             raise _no_move(task, state)
         _must_be_a_move(task, state)
@@ -288,7 +341,8 @@ class TaskStore(TaskReads):
         def work(tx: Transaction) -> None:
             changed = tx.run(
                 """
-                UPDATE tasks SET state = :new, changed_at = :at, due_at = NULL, problem = :note
+                UPDATE tasks SET state = :new, changed_at = :at, due_at = NULL, problem = :note,
+                  charged_micros = :charged, approval_until = NULL
                 WHERE id = :id AND state = :old
                 """,
                 id=task.id,
@@ -296,6 +350,7 @@ class TaskStore(TaskReads):
                 new=state.value,
                 at=at,
                 note=note[:_NOTE_LENGTH],
+                charged=charged_micros,
             )
             _moved(tx, changed, task, state, at, note)
             if cost_micros is None:
@@ -458,10 +513,10 @@ def _insert(tx: Transaction, task: Task) -> None:
         """
         INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
           resolution, prompt, camera, enhance, first_frame_path, last_frame_path, provider, price_micros,
-          list_micros, upload_limit, state, created_at, changed_at, due_at, polls)
+          list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls)
         VALUES (:id, :interaction, :ordinal, :server, :channel, :member, :mode, :model, :duration,
           :resolution, :prompt, :camera, :enhance, :first, :last, :provider, :price,
-          :list, :upload_limit, 'held', :at, :at, :due, 0)
+          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0)
         """,
         id=task.id,
         interaction=task.interaction_id,
@@ -484,6 +539,7 @@ def _insert(tx: Transaction, task: Task) -> None:
         upload_limit=task.upload_limit,
         at=task.created_at,
         due=task.due_at,
+        approval_until=task.approval_until,
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")

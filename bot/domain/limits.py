@@ -1,14 +1,21 @@
 """Money limits: who may spend how much in which window, and what a limit says when it stands in the way."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
 from bot.domain.money import dollars
 
+#: The server id of the operator's own limits, which hold in every server.
+OPERATOR = 0
+#: The end of a window that never ends: beyond every date, within SQL's integers.
+FOREVER = 1 << 62
+
 
 class Scope(StrEnum):
     MEMBER = "member"
+    ROLE = "role"
     SERVER = "server"
     PROVIDER = "provider"
     BOT = "bot"
@@ -17,6 +24,7 @@ class Scope(StrEnum):
 class Period(StrEnum):
     DAY = "day"
     MONTH = "month"
+    TOTAL = "total"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +37,21 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """At most `micros` in each period; `subject` "" means each member, server or provider of the scope."""
+    """At most `micros` in each period; `subject` "" means each member, server or provider of the scope.
+
+    `server_id` is the server whose admin set it; its members, roles and budget are meant in that server alone.
+    """
 
     scope: Scope
     period: Period
     micros: int
     subject: str = ""
+    server_id: int = OPERATOR
+
+    @property
+    def personal(self) -> bool:
+        """Counts what one member spent, rather than a budget that several share."""
+        return self.scope in {Scope.MEMBER, Scope.ROLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,44 +76,92 @@ class LimitHit:
     until: int
 
 
-_NAMES = {
-    (Scope.MEMBER, Period.DAY): "your limit for one day",
-    (Scope.MEMBER, Period.MONTH): "your limit for one month",
-    (Scope.SERVER, Period.DAY): "this server's budget for one day",
-    (Scope.SERVER, Period.MONTH): "this server's budget for one month",
-    (Scope.PROVIDER, Period.DAY): "the operator's budget for this provider and one day",
-    (Scope.PROVIDER, Period.MONTH): "the operator's budget for this provider and one month",
-    (Scope.BOT, Period.DAY): "the operator's budget for one day",
-    (Scope.BOT, Period.MONTH): "the operator's budget for one month",
+def applying(limits: Sequence[Limit], *, member_id: int, role_ids: frozenset[int]) -> list[Limit]:
+    """The limits that decide for one member, of all that a server and the operator have set.
+
+    For each period an admin's limit for the member goes before those for roles, of which the highest counts, and
+    these go before the one for each member. Everything else stands beside them: the strictest decides.
+    """
+    chosen: dict[Period, tuple[int, int, Limit]] = {}
+    found: list[Limit] = []
+    for limit in limits:
+        if not limit.personal or limit.server_id == OPERATOR:
+            found.append(limit)
+            continue
+        rank = _rank(limit, member_id, role_ids)
+        best = chosen.get(limit.period)
+        if rank and (best is None or (rank, limit.micros) > best[:2]):
+            chosen[limit.period] = (rank, limit.micros, limit)
+    return found + [limit for _, _, limit in chosen.values()]
+
+
+def _rank(limit: Limit, member_id: int, role_ids: frozenset[int]) -> int:
+    """How close an admin's personal limit is to a member; 0 where it is another's."""
+    if limit.scope is Scope.ROLE:
+        return 2 if int(limit.subject) in role_ids else 0
+    if limit.subject:
+        return 3 if int(limit.subject) == member_id else 0
+    return 1
+
+
+_OPERATORS = {
+    Scope.MEMBER: "your limit",
+    Scope.SERVER: "this server's budget",
+    Scope.PROVIDER: "the operator's budget for this provider",
+    Scope.BOT: "the operator's budget",
 }
+_SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
+
+
+def name_of(limit: Limit) -> str:
+    """What a member calls it, such as "your own limit for one day". A role is its Discord mention."""
+    return f"{_whose(limit)} {_SPANS[limit.period]}"
+
+
+def _whose(limit: Limit) -> str:
+    if limit.server_id == OPERATOR:
+        return _OPERATORS[limit.scope]
+    match limit.scope:
+        case Scope.MEMBER:
+            return "your own limit in this server" if limit.subject else "this server's limit for each member"
+        case Scope.ROLE:
+            return f"the limit of your role <@&{limit.subject}>"
+        case _:
+            return "the budget this server has set itself"
 
 
 def explain(hit: LimitHit) -> str:
     """The rule, the numbers and when it changes (as a Discord timestamp), for the member who was refused."""
-    name, most, usage = _NAMES[hit.limit.scope, hit.limit.period], hit.limit.micros, hit.usage
+    name, most, usage = name_of(hit.limit), hit.limit.micros, hit.usage
     price, left = dollars(hit.price), dollars(max(0, most - usage.total))
     numbers = (
         f"{dollars(usage.spent)} spent and {dollars(usage.held)} held of {dollars(most)}, so {left} is left"
     )
-    again = f"<t:{hit.until // 1000}:R>"
     if hit.price > most:
-        return (
-            f"That costs {price}, and {name} is {dollars(most)}: too dear at any time. "
-            "Choose a cheaper format, or fewer clips."
-        )
+        return f"That costs {price}, and {name} is {dollars(most)}: too dear at any time."
     if usage.spent + hit.price > most:
-        return (
-            f"That costs {price}, and {name} is used up: {numbers}. It starts anew {again}; "
-            "until then choose a cheaper format, if one fits."
-        )
+        return f"That costs {price}, and {name} is used up: {numbers}. {_again(hit)}"
+    anew = "" if hit.until >= FOREVER else f", or until the limit starts anew {_moment(hit)}"
     return (
         f"That costs {price}, and tasks under way hold the rest of {name}: {numbers}. Wait until one of them "
-        f"ends, or until the limit starts anew {again}."
+        f"ends{anew}."
     )
 
 
+def _again(hit: LimitHit) -> str:
+    if hit.until >= FOREVER:
+        return "It never starts anew by itself: an admin of this server can raise it."
+    return f"It starts anew {_moment(hit)}."
+
+
+def _moment(hit: LimitHit) -> str:
+    return f"<t:{hit.until // 1000}:R>"
+
+
 def window(period: Period, at: int, zone: tzinfo) -> Window:
-    """The day or month of the zone's calendar that holds the moment `at` (milliseconds since 1970)."""
+    """The day or month of the zone's calendar that holds the moment `at` (milliseconds since 1970), or all time."""
+    if period is Period.TOTAL:
+        return Window(0, FOREVER)
     moment = datetime.fromtimestamp(at / 1000, zone)
     start = moment.replace(hour=0, minute=0, second=0, microsecond=0)
     if period is Period.DAY:

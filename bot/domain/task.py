@@ -56,7 +56,8 @@ class Task:
     """One row of `tasks`. Times are whole milliseconds since 1970 (UTC); money is micros.
 
     `price_micros` is held; `list_micros`, never above it, is the list price at the provider that has the task now.
-    `tried` are the providers that did not take it and never will.
+    `tried` are the providers that did not take it and never will. `approval_until` is set while a moderator's
+    click is waited for. `charged_micros` is what the provider itself says it charged.
     """
 
     id: str
@@ -92,6 +93,8 @@ class Task:
     posting_since: int | None = None
     message_channel_id: int | None = None
     message_id: int | None = None
+    approval_until: int | None = None
+    charged_micros: int | None = None
 
     @property
     def key(self) -> str:
@@ -118,9 +121,10 @@ class TaskEvent:
 
 @dataclass(frozen=True, slots=True)
 class LedgerEntry:
-    """`kind` is hold, settle or release; the two amounts are the changes this entry makes, in micros."""
+    """`kind` is hold, settle, release or refund; the amounts are the changes this entry makes, in micros."""
 
     kind: str
     held_micros: int
     spent_micros: int
+    refunded_micros: int
     at: int

@@ -74,18 +74,27 @@ class Reading:
                     # The member gets the hold back all the same: no clip, no charge.
                     cost = dollars(report.cost_micros)
                     log.error("task %s failed, but %s charged %s for it", task.id, task.provider, cost)
-                await self.fail(task, report.reason or "no reason was given", content=report.content_refused)
+                why = report.reason or "no reason was given"
+                await self.fail(task, why, content=report.content_refused, charged=report.cost_micros)
             case TaskState.CANCELLED:
                 note = f"cancelled by {task.provider}"
-                await self._tasks.end(task, TaskState.CANCELLED, self._timetable.now(), note=note)
+                await self._tasks.end(
+                    task,
+                    TaskState.CANCELLED,
+                    self._timetable.now(),
+                    note=note,
+                    charged_micros=report.cost_micros,
+                )
                 await self._files.forget_pictures(task)
             case _:
                 await self._wait_on(task, report)
 
-    async def fail(self, task: Task, why: str, *, content: bool = False) -> None:
-        """A definite failure: the hold is given back at once."""
+    async def fail(self, task: Task, why: str, *, content: bool = False, charged: int | None = None) -> None:
+        """A definite failure: the hold is given back at once. `charged` is the provider's own figure, micros."""
         note = f"the content was refused: {why}" if content else why
-        await self._tasks.end(task, TaskState.FAILED, self._timetable.now(), note=note)
+        await self._tasks.end(
+            task, TaskState.FAILED, self._timetable.now(), note=note, charged_micros=charged
+        )
         log.info("task %s failed, its hold is given back: %s", task.id, note)
         await self._files.forget_pictures(task)
 
@@ -129,6 +138,7 @@ class Reading:
             clip=(url, report.clip_expires_at),
             cost_micros=cost,
             note=note,
+            charged_micros=report.cost_micros,
         )
         self._timetable.learn(task)
 

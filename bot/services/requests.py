@@ -4,12 +4,12 @@ import asyncio
 import logging
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.catalog import Catalog, Format, ImageRules, Mode, Offer
 from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
-from bot.domain.limits import LimitHit, explain
+from bot.domain.limits import LimitHit, Scope, explain
 from bot.domain.ports import Clock, NewId
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
@@ -40,7 +40,11 @@ class Attachment:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One command as the member sent it, unchecked. Ids are Discord's; `upload_limit` is bytes."""
+    """One command as the member sent it, unchecked. Ids are Discord's; `upload_limit` is bytes.
+
+    `role_ids` are the member's; `around_ids` are what the channel lies in, the nearest first: a thread's channel, its
+    category.
+    """
 
     interaction_id: int
     server_id: int
@@ -55,6 +59,8 @@ class Order:
     enhance: bool = True
     attachments: tuple[Attachment, ...] = ()
     upload_limit: int | None = None
+    role_ids: frozenset[int] = frozenset()
+    around_ids: tuple[int, ...] = ()
 
 
 class Requests:
@@ -104,7 +110,7 @@ class Requests:
         self._check_options(order, prompt, offers[0])
         # Before two files are fetched and opened for nothing; the hold looks again.
         if order.attachments and (hit := await self._no_room(order, prompt, offers)):
-            raise OverLimit(explain(hit))
+            raise OverLimit(await self._explained(hit, order, prompt, offers[0]))
         frames = await self._prepare_frames(order, offers)
         try:
             placed = await self._hold(order, prompt, offers, frames)
@@ -113,10 +119,15 @@ class Requests:
         except BaseException:
             _remove(frames)
             raise
+        if placed.tasks:
+            return placed
+        _remove(frames)
         if placed.hit:
-            _remove(frames)
-            raise OverLimit(explain(placed.hit))
-        return placed
+            raise OverLimit(await self._explained(placed.hit, order, prompt, offers[0]))
+        raise Refusal(
+            f"An admin of this server has paused new clips: {placed.pause_reason or 'no reason was given.'} "
+            "Nothing was held; clips under way are still finished."
+        )
 
     async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
         """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""
@@ -141,10 +152,34 @@ class Requests:
     async def _no_room(self, order: Order, prompt: str, offers: Sequence[Offer]) -> LimitHit | None:
         """The limit in the way of even the least hold, where no provider is without one."""
         hits = [
-            await self._tasks.limit_hit(self._drafts(order, prompt, offer, offer.micros, ()))
+            await self._tasks.limit_hit(self._drafts(order, prompt, offer, offer.micros, ()), order.role_ids)
             for offer in offers
         ]
         return hits[0] if all(hits) else None
+
+    async def _explained(self, hit: LimitHit, order: Order, prompt: str, offer: Offer) -> str:
+        """The refusal, and the dearest format that would still fit; a budget's end is noted for its alarm."""
+        if hit.limit.scope is Scope.SERVER:
+            drafts = self._drafts(order, prompt, offer, offer.micros, ())
+            await self._tasks.note_refused(drafts, order.role_ids)
+        for count in sorted({order.count, 1}, reverse=True):
+            if fits := await self._dearest_fitting(replace(order, count=count), prompt):
+                clips = "" if count == order.count else "One clip of "
+                would = f"{self._catalog.label(fits)} would still fit."
+                return f"{explain(hit)} {clips}{would}"
+        return f"{explain(hit)} No other format would fit either."
+
+    async def _dearest_fitting(self, order: Order, prompt: str) -> Offer | None:
+        """The dearest of the menu's formats for which the limits leave room."""
+        rooms: dict[str, int | None] = {}
+        for offer in sorted(self._catalog.menu(order.mode, self._providers), key=lambda one: -one.micros):
+            if offer.provider not in rooms:
+                draft = self._drafts(order, prompt, offer, offer.micros, ())[0]
+                rooms[offer.provider] = await self._tasks.room(draft, order.role_ids)
+            room = rooms[offer.provider]
+            if room is None or offer.micros * order.count <= room:
+                return offer
+        return None
 
     async def _hold(
         self, order: Order, prompt: str, offers: Sequence[Offer], frames: Sequence[Frame]
@@ -158,7 +193,9 @@ class Requests:
         for offer in offers:
             for price in (price for price in prices if price >= offer.micros):
                 drafts = self._drafts(order, prompt, offer, price, frames)
-                placed = await self._tasks.place(drafts, server_name=order.server_name)
+                placed = await self._tasks.place(
+                    drafts, server_name=order.server_name, role_ids=order.role_ids
+                )
                 if not placed.hit:
                     return placed
                 hits.append(placed.hit)

@@ -3,9 +3,11 @@
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import discord
 import pytest
 import simcord
 import simcord.backend.cdn
@@ -21,6 +23,17 @@ from bot.settings import Settings
 from tests.providers.mindvideo_standin import MindVideoStandIn
 
 NEW_YEAR = 1_767_225_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """simcord's handles of a second server."""
+
+    guild: Any
+    channel: Any
+    dora: Any
+    eve: Any
+    alice: Any
 
 
 class Scene:
@@ -103,7 +116,25 @@ class Scene:
         self.channel = self.guild.create_text_channel("clips")
         self.alice = self.guild.add_member(env.create_user("alice"))
         self.bob = self.guild.add_member(env.create_user("bob"))
+        self.bosses = self.guild.create_role("Bosses", permissions=discord.Permissions(manage_guild=True))
+        self.carol = self.guild.add_member(env.create_user("carol"), roles=[self.bosses])
         return self
+
+    async def admin(self, path: str, **options: Any) -> Any:
+        """Carol, who may manage the server, gives an `/admin` command."""
+        return await self.carol.slash(self.channel, f"admin {path}", **options)
+
+    async def elsewhere(self) -> "Elsewhere":
+        """Another server with the same bot: dora manages it, eve is a member, and alice is one too."""
+        guild = self.env.create_guild("Lagoon")
+        bosses = guild.create_role("Bosses", permissions=discord.Permissions(manage_guild=True))
+        return Elsewhere(
+            guild=guild,
+            channel=guild.create_text_channel("clips"),
+            dora=guild.add_member(self.env.create_user("dora"), roles=[bosses]),
+            eve=guild.add_member(self.env.create_user("eve")),
+            alice=guild.add_member(self.alice.user),
+        )
 
     async def video(self, mode: str = "text", *, prompt: str = "a whale", **options: Any) -> Any:
         """Alice asks for a clip."""

@@ -135,7 +135,7 @@ async def test_blanks_around_an_id_do_no_harm(scene: Scene) -> None:
 
 def test_a_long_history_fits_with_its_ledger_and_both_its_ends() -> None:
     events = [TaskEvent(number, TaskState.HELD, f"{number} " + "*" * 400) for number in range(100)]
-    entries = [LedgerEntry("hold", 329_400, 0, 1), LedgerEntry("settle", -329_400, 329_400, 2)]
+    entries = [LedgerEntry("hold", 329_400, 0, 0, 1), LedgerEntry("settle", -329_400, 329_400, 0, 2)]
     theirs = [ProviderEvent("_" * 40, "`" * 120)] * 20
     task = a_task(prompt="*" * 2000, state=TaskState.PARKED, problem="_" * 400, camera="Tracking shot")
     words = replies.task_history(task, CATALOG, events, entries, theirs)

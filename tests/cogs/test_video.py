@@ -260,7 +260,7 @@ async def test_too_dear_a_format_names_the_limit_and_the_way_out(open_bot: Open)
     async with open_bot(user_daily_limit=300_000) as scene:
         words = await refused(scene, await scene.video())
     assert words.startswith("That costs $0.3294, and your limit for one day is $0.30: too dear at any time.")
-    assert "Choose a cheaper format, or fewer clips." in words
+    assert "would still fit." in words
 
 
 async def test_what_running_tasks_hold_is_told_with_numbers_and_the_hour(open_bot: Open) -> None:
@@ -287,7 +287,7 @@ async def test_a_used_up_limit_says_when_it_starts_anew(open_bot: Open) -> None:
     [
         ("server_monthly_limit", "this server's budget for one month"),
         ("bot_daily_limit", "the operator's budget for one day"),
-        ("provider_daily_limit", "the operator's budget for this provider and one day"),
+        ("provider_daily_limit", "the operator's budget for this provider for one day"),
     ],
 )
 async def test_every_limit_is_called_by_its_name(open_bot: Open, setting: str, name: str) -> None:

@@ -1,5 +1,6 @@
 """Windows of a calendar, and what a refusal says."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -7,7 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.limits import Limit, LimitHit, Period, Scope, Usage, Window, explain, window
+from bot.domain.limits import (
+    FOREVER,
+    Limit,
+    LimitHit,
+    Period,
+    Scope,
+    Usage,
+    Window,
+    applying,
+    explain,
+    window,
+)
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = st.sampled_from(
@@ -60,7 +72,10 @@ def test_windows_hold_their_moment_and_follow_without_gap(
     assert found.since <= moment < found.until
     assert window(period, found.since, zone) == found
     assert window(period, found.until - 1, zone) == found
-    assert window(period, found.until, zone).since == found.until
+    if period is Period.TOTAL:
+        assert found.until == FOREVER
+    else:
+        assert window(period, found.until, zone).since == found.until
 
 
 @given(MOMENTS)
@@ -117,14 +132,77 @@ def test_an_overdrawn_limit_has_nothing_left() -> None:
         (Scope.MEMBER, Period.MONTH, "your limit for one month"),
         (Scope.SERVER, Period.DAY, "this server's budget for one day"),
         (Scope.SERVER, Period.MONTH, "this server's budget for one month"),
-        (Scope.PROVIDER, Period.DAY, "the operator's budget for this provider and one day"),
-        (Scope.PROVIDER, Period.MONTH, "the operator's budget for this provider and one month"),
+        (Scope.PROVIDER, Period.DAY, "the operator's budget for this provider for one day"),
+        (Scope.PROVIDER, Period.MONTH, "the operator's budget for this provider for one month"),
         (Scope.BOT, Period.DAY, "the operator's budget for one day"),
         (Scope.BOT, Period.MONTH, "the operator's budget for one month"),
     ],
 )
-def test_every_limit_has_its_own_name(scope: Scope, period: Period, name: str) -> None:
+def test_every_limit_of_the_operator_has_its_own_name(scope: Scope, period: Period, name: str) -> None:
     assert name in explain(LimitHit(Limit(scope, period, 1), Usage(0, 1), 1, 0))
+
+
+@pytest.mark.parametrize(
+    ("scope", "subject", "name"),
+    [
+        (Scope.MEMBER, "7", "your own limit in this server"),
+        (Scope.MEMBER, "", "this server's limit for each member"),
+        (Scope.ROLE, "8", "the limit of your role <@&8>"),
+        (Scope.SERVER, "", "the budget this server has set itself"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("period", "span"),
+    [(Period.DAY, "for one day"), (Period.MONTH, "for one month"), (Period.TOTAL, "in total")],
+)
+def test_every_limit_of_an_admin_has_its_own_name(
+    scope: Scope, subject: str, name: str, period: Period, span: str
+) -> None:
+    limit = Limit(scope, period, 1, subject, server_id=5)
+    assert f"{name} {span}" in explain(LimitHit(limit, Usage(0, 1), 1, 0))
+
+
+@pytest.mark.parametrize("spent", [0, 2_000_000])
+def test_what_never_starts_anew_names_no_time(spent: int) -> None:
+    limit = Limit(Scope.MEMBER, Period.TOTAL, 2_000_000, server_id=5)
+    text = explain(LimitHit(limit, Usage(spent, 1_900_000), 280_000, FOREVER))
+    assert "<t:" not in text
+    assert "an admin of this server can raise it" in text or "Wait until one of them ends." in text
+
+
+# ----------------------------------------------------------------- applying
+
+ROLES = frozenset({8, 9})
+MINE, EACH = Limit(Scope.MEMBER, Period.DAY, 3, "7", 5), Limit(Scope.MEMBER, Period.DAY, 1, "", 5)
+POOR, RICH = Limit(Scope.ROLE, Period.DAY, 2, "8", 5), Limit(Scope.ROLE, Period.DAY, 9, "9", 5)
+STRANGE = [Limit(Scope.MEMBER, Period.DAY, 99, "6", 5), Limit(Scope.ROLE, Period.DAY, 99, "1", 5)]
+
+
+@pytest.mark.parametrize(
+    ("limits", "decides"),
+    [
+        ([EACH], EACH),
+        ([EACH, POOR], POOR),
+        ([POOR, EACH, RICH], RICH),
+        ([RICH, POOR], RICH),
+        ([RICH, MINE, EACH], MINE),
+        ([MINE, *STRANGE], MINE),
+    ],
+)
+def test_the_closest_of_the_admins_limits_decides(limits: list[Limit], decides: Limit) -> None:
+    assert applying(limits, member_id=7, role_ids=ROLES) == [decides]
+
+
+def test_every_period_is_decided_for_itself_and_budgets_stand_beside() -> None:
+    month = replace(EACH, period=Period.MONTH)
+    budget = Limit(Scope.SERVER, Period.DAY, 1, server_id=5)
+    operators = [Limit(scope, Period.DAY, 1) for scope in (Scope.MEMBER, Scope.SERVER, Scope.BOT)]
+    found = applying([MINE, month, EACH, budget, *operators], member_id=7, role_ids=ROLES)
+    assert sorted(found, key=repr) == sorted([MINE, month, budget, *operators], key=repr)
+
+
+def test_others_limits_do_not_apply() -> None:
+    assert applying(STRANGE, member_id=7, role_ids=ROLES) == []
 
 
 def test_usage_is_what_is_spent_and_held() -> None:

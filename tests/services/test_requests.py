@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -273,8 +274,8 @@ async def test_pictures_stay_when_the_caller_is_cut_off_while_the_hold_is_placed
 ) -> None:
     real = TaskStore.place
 
-    async def cut_off(store: TaskStore, tasks: list[Task], *, server_name: str) -> Placed:
-        await real(store, tasks, server_name=server_name)
+    async def cut_off(store: TaskStore, tasks: list[Task], **more: Any) -> Placed:
+        await real(store, tasks, **more)
         raise asyncio.CancelledError
 
     monkeypatch.setattr(TaskStore, "place", cut_off)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bot.domain.limits import Limit, LimitHit, Period, Scope, Usage, window
+from bot.domain.limits import OPERATOR, Limit, LimitHit, Period, Scope, Usage, window
 from bot.domain.task import TaskState
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -220,13 +220,13 @@ async def test_the_operators_limits_are_exactly_the_given_ones(limits: LimitStor
     second = [Limit(Scope.SERVER, Period.MONTH, 3, "50"), Limit(Scope.PROVIDER, Period.DAY, 0)]
     for rows in (first, second):
         await limits.set_operators(rows)
-        assert await limits.operators() == rows
+        assert await limits.of_server(OPERATOR) == rows
     await limits.set_operators([])
-    assert await limits.operators() == []
+    assert await limits.of_server(OPERATOR) == []
 
 
 async def test_refused_limits_leave_the_old_ones(limits: LimitStore) -> None:
     await allow(limits, 5)
     with pytest.raises(sqlite3.IntegrityError):
         await limits.set_operators([Limit(Scope.BOT, Period.DAY, 1), Limit(Scope.BOT, Period.DAY, 2)])
-    assert await limits.operators() == [Limit(Scope.MEMBER, Period.DAY, 5)]
+    assert await limits.of_server(OPERATOR) == [Limit(Scope.MEMBER, Period.DAY, 5)]

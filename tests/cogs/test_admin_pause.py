@@ -1,0 +1,81 @@
+"""`/admin pause` and `resume`, and who may use `/admin` at all."""
+
+from typing import Any
+
+import pytest
+
+from bot.domain.task import TaskState
+from tests.cogs.scene import Scene, nothing_happened, told
+
+REASON = (3, "the budget is being counted")
+
+
+async def paused(scene: Scene) -> Any:
+    return await scene.admin("pause", reason="we look into spam")
+
+
+async def raw_pause(scene: Scene, member: Any) -> Any:
+    """As a client would that Discord lets through, whatever it should."""
+    return await scene.raw("admin pause", member=member, reason=REASON)
+
+
+async def override(scene: Scene, allowed: dict[Any, bool]) -> None:
+    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
+    scene.guild.set_command_permissions(int(command["id"]), allowed)
+
+
+async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: Scene) -> None:
+    assert "Paused." in told(await paused(scene))
+    said = told(await scene.video())
+    assert "paused new clips: we look into spam" in said
+    assert await nothing_happened(scene)
+
+
+async def test_resumed_it_goes_on(scene: Scene) -> None:
+    await paused(scene)
+    assert "made here again" in told(await scene.admin("resume"))
+    await scene.video()
+    assert (await scene.task()).state is TaskState.HELD
+
+
+async def test_what_waits_is_not_sent_while_paused_and_can_still_be_cancelled(scene: Scene) -> None:
+    await scene.video()
+    await paused(scene)
+    await scene.step()
+    assert (await scene.task()).state is TaskState.HELD
+    assert not scene.standin.requests
+    await scene.admin("resume")
+    await scene.step()
+    assert (await scene.task()).state is not TaskState.HELD
+
+
+async def test_to_resume_what_is_not_paused_changes_nothing(scene: Scene) -> None:
+    assert "Nothing is paused here" in told(await scene.admin("resume"))
+
+
+async def test_another_server_goes_on(scene: Scene) -> None:
+    there = await scene.elsewhere()
+    await paused(scene)
+    await there.eve.slash(there.channel, "video text", prompt="a whale")
+    assert await scene.app.tasks.of_member(there.eve.id, there.guild.id, limit=9)
+
+
+async def test_a_member_without_the_right_gets_nowhere(scene: Scene) -> None:
+    assert "Manage Server" in told(await raw_pause(scene, scene.alice))
+    await scene.video()
+    assert await scene.task()
+
+
+@pytest.mark.parametrize("by_role", [True, False])
+async def test_the_servers_settings_may_allow_it_to_others(scene: Scene, *, by_role: bool) -> None:
+    helpers = scene.guild.create_role("Helpers")
+    dave = scene.guild.add_member(scene.env.create_user("dave"), roles=[helpers])
+    await override(scene, {helpers if by_role else dave: True})
+    assert "Paused." in told(await dave.slash(scene.channel, "admin pause", reason="spam"))
+
+
+async def test_the_servers_settings_may_take_it_from_those_who_manage_it(scene: Scene) -> None:
+    await override(scene, {scene.bosses: False})
+    assert "Manage Server" in told(await raw_pause(scene, scene.carol))
+    await scene.video()
+    assert await scene.task()
