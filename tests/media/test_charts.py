@@ -130,9 +130,9 @@ async def test_the_smallest_of_too_many_series_are_one(cache: Path) -> None:
     assert others == pytest.approx(2 * fifth, abs=3)  # one to four together are ten
 
 
-@pytest.mark.parametrize("title", [r"$\frac$ and $2", "$1.00 of $2.00", "x_1 ^ {"])
-async def test_dollar_signs_are_no_formula(cache: Path, title: str) -> None:
-    await drawn(cache, chart((DOLLAR,), title=title, limit=DOLLAR, label=title))
+async def test_dollar_signs_are_no_formula(cache: Path) -> None:
+    """As a formula this one is wrong, and nothing would be drawn."""
+    await drawn(cache, chart((DOLLAR,), title=r"$\frac$", limit=DOLLAR, label=r"$\frac$"))
 
 
 @pytest.mark.parametrize("count", [1, 2, 31, 366, 1500])
