@@ -40,6 +40,7 @@ from bot.services.router import Router
 from bot.services.submitting import Submitting
 from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
+from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
 from cogs.admin import pause, rights
@@ -49,6 +50,7 @@ from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.servers import ServerStore
+from storage.spending import SpendingStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -161,12 +163,13 @@ async def build(
             changed=board.changed,
             clock=clock,
         )
+        usages = Usages(SpendingStore(database), limits, servers, clock)
         client.install(
             [
                 _admin(pause.commands(Switches(servers, clock, engine.wake))),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
-                money.usage_command(ledger, limits, clock),
+                money.usage_command(usages, catalog, settings.data_dir / "cache"),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
             [cancel_button],

@@ -1,40 +1,41 @@
 """`/usage` and `/formats`: what was spent, and what things cost."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import discord
 from discord import app_commands
 
 from bot.domain.catalog import Catalog, Format, Mode
-from bot.domain.limits import OPERATOR, Period, Scope, window
-from cogs import replies
+from bot.services.usage import Usages
+from cogs import charts, replies, usage_words
 from cogs.acknowledge import acknowledge
-from storage.ledger import LedgerStore
-from storage.limits import LimitStore
+from cogs.admin.answers import answer
+from cogs.admin.rights import must_be_admin
 
 
-def usage_command(
-    ledger: LedgerStore, limits: LimitStore, clock: Callable[[], int]
-) -> app_commands.Command[Any, ..., None]:
+def usage_command(usages: Usages, catalog: Catalog, cache: Path) -> app_commands.Command[Any, ..., None]:
     @app_commands.command(
         name="usage", description="What your videos cost today and this month, and what is left"
     )
+    @app_commands.describe(member="Somebody else, if you are an admin of this server")
     @app_commands.guild_only()
-    async def usage(interaction: discord.Interaction[Any]) -> None:
+    async def usage(interaction: discord.Interaction[Any], member: discord.User | None = None) -> None:
         if not await acknowledge(interaction, ephemeral=True):
             return
-        spans = []
-        for name, period in (("Today", Period.DAY), ("This month", Period.MONTH)):
-            span = window(period, clock(), UTC)
-            spans.append((name, span, await ledger.of_member(interaction.user.id, span)))
-        daily = [
-            limit
-            for limit in await limits.of_server(OPERATOR)
-            if (limit.scope, limit.period) == (Scope.MEMBER, Period.DAY)
-        ]
-        await interaction.edit_original_response(content=replies.usage(spans, next(iter(daily), None)))
+        asked_for = member or interaction.user
+        own = asked_for.id == interaction.user.id
+        if not own:
+            await must_be_admin(interaction)
+        found = await usages.of_member(
+            asked_for.id,
+            frozenset(role.id for role in getattr(asked_for, "roles", ())),
+            interaction.guild_id or 0,
+            own=own,
+        )
+        await answer(interaction, usage_words.words(found, catalog, member_id=None if own else asked_for.id))
+        await charts.attach(interaction, usage_words.chart(found, catalog), cache=cache)
 
     return usage
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from bot.domain.catalog import Catalog, Mode, Offer
-from bot.domain.limits import Limit, Usage, Window
 from bot.domain.money import dollars
 from bot.domain.ports import ProviderEvent
 from bot.domain.task import LedgerEntry, Task, TaskEvent
@@ -70,18 +69,6 @@ def _event(event: TaskEvent) -> str:
 
 def _their(event: ProviderEvent) -> str:
     return f"- {texts.plain(event.when, length=40)} {texts.plain(event.text, length=60)}"
-
-
-def usage(spans: Sequence[tuple[str, Window, Usage]], limit: Limit | None) -> str:
-    """Spent and held in each window, and what is left of the member's daily limit (in the first)."""
-    lines = []
-    for number, (name, span, counted) in enumerate(spans):
-        line = f"**{name}**: {dollars(counted.spent)} spent, {dollars(counted.held)} held"
-        if number == 0 and limit is not None:
-            left = max(0, limit.micros - counted.total)
-            line += f", {dollars(left)} left of {dollars(limit.micros)}"
-        lines.append(f"{line}. It starts anew <t:{span.until // 1000}:R>.")
-    return "\n".join(["What your clips cost, in all servers of this bot:", *lines])
 
 
 def _ends(lines: Sequence[str], most: int) -> list[str]:

@@ -1,9 +1,9 @@
 """All SQL on limits: the operator's and the admins', and what counts against each in its window."""
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC
+from datetime import UTC, tzinfo
 
 from bot.domain.audit import Deed
 from bot.domain.limits import OPERATOR, Limit, LimitHit, Period, Scope, Usage, Window, applying, window
@@ -13,9 +13,23 @@ from storage.database import Database, Transaction
 from storage.ledger import BORNE, IN_SERVER, PAID
 
 _COLUMNS = "server_id, scope, subject, period, micros"
+_IN_FORCE = f"SELECT {_COLUMNS} FROM limits WHERE server_id IN (:operator, :server)"  # noqa: S608 - our constant
+#: What a member is told of; the other budgets are the operator's own business.
+_MEMBERS = frozenset({Scope.MEMBER, Scope.ROLE, Scope.SERVER})
 #: A task may change its provider after the hold: it counts with the one that has it now.
 _AT_PROVIDER = """
  AND EXISTS (SELECT 1 FROM tasks WHERE tasks.id = ledger.task_id AND tasks.provider = :provider)"""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """For whom, where and when limits are asked for; without a provider, those on providers are not."""
+
+    member_id: int
+    role_ids: frozenset[int]
+    server_id: int
+    at: int
+    provider: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +50,13 @@ def counted(
     tx: Transaction, task: Task, role_ids: frozenset[int], *, only: Scope | None = None
 ) -> list[Counted]:
     """Every limit that applies to a task, with what counts against it; of one scope or of all."""
-    rows = tx.all(
-        f"SELECT {_COLUMNS} FROM limits WHERE server_id IN (:operator, :server)",  # noqa: S608 - our constant
-        operator=OPERATOR,
-        server=task.server_id,
-    )
-    limits = [limit for limit in map(_limit_of, rows) if _concerns(limit, task)]
-    zone = servers.get(tx, task.server_id).tz
+    case = Case(task.member_id, role_ids, task.server_id, task.created_at, task.provider)
+    rows = tx.all(_IN_FORCE, operator=OPERATOR, server=case.server_id)
+    scopes = frozenset(Scope) if only is None else {only}
     found = []
-    for limit in applying(limits, member_id=task.member_id, role_ids=role_ids):
-        if only not in {None, limit.scope}:
-            continue
-        span = window(limit.period, task.created_at, UTC if limit.server_id == OPERATOR else zone)
-        found.append(Counted(limit, span, _usage(tx, limit, task, span)))
+    for limit, span in _deciding(rows, case, servers.get(tx, case.server_id).tz, scopes):
+        sql, values = _counting(limit, case, span)
+        found.append(Counted(limit, span, _usage_of(tx.one(sql, **values))))
     return found
 
 
@@ -72,22 +80,36 @@ def hit_of(applicable: Iterable[Counted], price_micros: int) -> LimitHit | None:
     return None if least is None else LimitHit(least.limit, least.usage, price_micros, least.span.until)
 
 
-def _concerns(limit: Limit, task: Task) -> bool:
-    """Whether an operator's limit is meant for this task; which of the admins' decides is another question."""
-    subjects = {Scope.MEMBER: task.member_id, Scope.SERVER: task.server_id, Scope.PROVIDER: task.provider}
+def _deciding(
+    rows: Iterable[sqlite3.Row], case: Case, zone: tzinfo, scopes: Container[Scope]
+) -> Iterator[tuple[Limit, Window]]:
+    """The limits that decide in a case, each with the window it is in; `zone` is the server's."""
+    limits = [limit for limit in map(_limit_of, rows) if _concerns(limit, case)]
+    for limit in applying(limits, member_id=case.member_id, role_ids=case.role_ids):
+        if limit.scope in scopes:
+            yield limit, window(limit.period, case.at, UTC if limit.server_id == OPERATOR else zone)
+
+
+def _concerns(limit: Limit, case: Case) -> bool:
+    """Whether an operator's limit is meant for this case; which of the admins' decides is another question."""
+    subjects = {Scope.MEMBER: case.member_id, Scope.SERVER: case.server_id, Scope.PROVIDER: case.provider}
     return limit.server_id != OPERATOR or limit.subject in {"", str(subjects.get(limit.scope))}
 
 
-def _usage(tx: Transaction, limit: Limit, task: Task, span: Window) -> Usage:
+def _counting(limit: Limit, case: Case, span: Window) -> tuple[str, dict[str, int | str]]:
+    """The query for what counts against a limit, and its values."""
     values: dict[str, int | str] = {"since": span.since, "until": span.until}
     sql = PAID
     if limit.personal:
-        sql, values["member"] = BORNE, task.member_id
+        sql, values["member"] = BORNE, case.member_id
     if limit.scope is Scope.SERVER or (limit.personal and limit.server_id != OPERATOR):
-        sql, values["server"] = sql + IN_SERVER, task.server_id
+        sql, values["server"] = sql + IN_SERVER, case.server_id
     if limit.scope is Scope.PROVIDER:
-        sql, values["provider"] = sql + _AT_PROVIDER, task.provider
-    row = tx.one(sql, **values)
+        sql, values["provider"] = sql + _AT_PROVIDER, case.provider
+    return sql, values
+
+
+def _usage_of(row: sqlite3.Row | None) -> Usage:
     return Usage(row["spent"], row["held"]) if row else Usage(0, 0)
 
 
@@ -148,6 +170,15 @@ class LimitStore:
             owner=server_id,
         )
         return [_limit_of(row) for row in rows]
+
+    async def for_member(self, case: Case, zone: tzinfo) -> list[Counted]:
+        """The member's limits and the server's budgets that decide in a case; `zone` is the server's."""
+        rows = await self._database.read(_IN_FORCE, operator=OPERATOR, server=case.server_id)
+        found = []
+        for limit, span in _deciding(rows, case, zone, _MEMBERS):
+            sql, values = _counting(limit, case, span)
+            found.append(Counted(limit, span, _usage_of(await self._database.read_one(sql, **values))))
+        return found
 
     async def put(self, limit: Limit, deed: Deed, at: int) -> None:
         """Set an admin's limit, or change it, and write down who did."""

@@ -195,8 +195,12 @@ class Catalog(BaseModel):
         return f"{self.format_label(offer.format)} · {dollars(offer.micros)}"
 
     def format_label(self, chosen: Format) -> str:
-        model = self.models.get(chosen.model)
-        return f"{model.label if model else chosen.model} · {chosen.duration} s · {chosen.resolution}"
+        return f"{self.model_label(chosen.model)} · {chosen.duration} s · {chosen.resolution}"
+
+    def model_label(self, name: str) -> str:
+        """What members call it; a model that has left the catalog keeps its name."""
+        model = self.models.get(name)
+        return model.label if model else name
 
     def assumed(self, providers: Iterable[str]) -> list[Offer]:
         """The enabled offers whose price nobody has published."""

@@ -105,7 +105,7 @@ def _rank(limit: Limit, member_id: int, role_ids: frozenset[int]) -> int:
 
 
 _OPERATORS = {
-    Scope.MEMBER: "your limit",
+    Scope.MEMBER: "{whose} limit",
     Scope.SERVER: "this server's budget",
     Scope.PROVIDER: "the operator's budget for this provider",
     Scope.BOT: "the operator's budget",
@@ -113,19 +113,23 @@ _OPERATORS = {
 _SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
 
 
-def name_of(limit: Limit) -> str:
+def name_of(limit: Limit, whose: str = "your") -> str:
     """What a member calls it, such as "your own limit for one day". A role is its Discord mention."""
-    return f"{_whose(limit)} {_SPANS[limit.period]}"
+    return f"{_named(limit, whose)} {_SPANS[limit.period]}"
 
 
-def _whose(limit: Limit) -> str:
+def _named(limit: Limit, whose: str) -> str:
     if limit.server_id == OPERATOR:
-        return _OPERATORS[limit.scope]
+        return _OPERATORS[limit.scope].format(whose=whose)
     match limit.scope:
         case Scope.MEMBER:
-            return "your own limit in this server" if limit.subject else "this server's limit for each member"
+            return (
+                f"{whose} own limit in this server"
+                if limit.subject
+                else "this server's limit for each member"
+            )
         case Scope.ROLE:
-            return f"the limit of your role <@&{limit.subject}>"
+            return f"the limit of {whose} role <@&{limit.subject}>"
         case _:
             return "the budget this server has set itself"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
-from bot.domain.limits import Window
+from bot.domain.limits import Period, Window, window
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,14 @@ def days_of(span: Window, zone: tzinfo) -> tuple[date, ...]:
     return tuple(first + timedelta(days=number) for number in range((last - first).days + 1))
 
 
+def last_days(count: int, at: int, zone: tzinfo) -> Window:
+    """So many whole days of the zone's calendar, of which the last holds the moment `at`."""
+    today = datetime.fromtimestamp(at / 1000, zone).date()
+    noon = datetime.combine(today - timedelta(days=count - 1), time(12), zone)
+    first = window(Period.DAY, round(noon.timestamp() * 1000), zone)
+    return Window(first.since, window(Period.DAY, at, zone).until)
+
+
 def by_model(
     rows: Iterable[DaySpending], days: Sequence[date], amount: Callable[[DaySpending], int]
 ) -> dict[str, tuple[int, ...]]:
@@ -46,5 +54,6 @@ def by_model(
     place = {day: number for number, day in enumerate(days)}
     found: dict[str, list[int]] = {}
     for row in sorted(rows, key=lambda row: row.model):
-        found.setdefault(row.model, [0] * len(days))[place[row.day]] += amount(row)
+        if row.day in place:
+            found.setdefault(row.model, [0] * len(days))[place[row.day]] += amount(row)
     return {model: tuple(micros) for model, micros in found.items() if any(micros)}

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from uuid import uuid4
+from weakref import WeakKeyDictionary
 
 from bot.media import child
 
@@ -18,6 +18,8 @@ _SECONDS = 30.0
 _MEMORY = 384 << 20
 # Each thread of OpenBLAS reserves tens of megabytes of address space, and there is nothing to multiply.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+
+_turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,34 +45,36 @@ async def draw(chart: Chart, *, cache: Path) -> bytes:
     """A PNG of 1100×550; `ChildFailed` where that is not possible.
 
     `cache` is a folder of ours: the first chart finds the fonts of this machine and writes down there where they are.
+    One chart is drawn at a time, so that the pictures of paid clips never wait for several.
     """
     try:
-        with _passing(cache) as picture:
-            await child.run(
-                "chart",
-                {
-                    "title": chart.title,
-                    "days": [day.isoformat() for day in chart.days],
-                    "series": [[one.label, one.micros] for one in _told_apart(chart.series)],
-                    "limit": chart.limit_micros,
-                    "limit_label": chart.limit_label,
-                    "target": str(picture),
-                },
-                cpu_seconds=_CPU_SECONDS,
-                memory_bytes=_MEMORY,
-                seconds=_SECONDS,
-                environment={**_ENVIRONMENT, "MPLCONFIGDIR": str(cache)},
-            )
-            return await asyncio.to_thread(picture.read_bytes)
+        async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
+            with _passing(cache) as picture:
+                await child.run(
+                    "chart",
+                    {
+                        "title": chart.title,
+                        "days": [day.isoformat() for day in chart.days],
+                        "series": [[one.label, one.micros] for one in _told_apart(chart.series)],
+                        "limit": chart.limit_micros,
+                        "limit_label": chart.limit_label,
+                        "target": str(picture),
+                    },
+                    cpu_seconds=_CPU_SECONDS,
+                    memory_bytes=_MEMORY,
+                    seconds=_SECONDS,
+                    environment={**_ENVIRONMENT, "MPLCONFIGDIR": str(cache)},
+                )
+                return await asyncio.to_thread(picture.read_bytes)
     except OSError as error:
         raise child.ChildFailed(f"its file cannot be written ({error.strerror})") from error
 
 
 @contextmanager
 def _passing(folder: Path) -> Iterator[Path]:
-    """A name for a file that is handed over and removed: a picture may be longer than a child's answer."""
+    """The file in which a picture is handed over, since it may be longer than a child's answer."""
     folder.mkdir(parents=True, exist_ok=True)
-    picture = folder / f"{uuid4().hex}.png"
+    picture = folder / "chart.png"
     try:
         yield picture
     finally:

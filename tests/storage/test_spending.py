@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bot.domain.catalog import Format
 from bot.domain.limits import FOREVER, Window
-from bot.domain.spending import DaySpending, by_model, days_of
+from bot.domain.spending import DaySpending, by_model, days_of, last_days
 from bot.domain.task import Task, TaskState
 from storage import ledger
 from storage.database import Database, open_database
@@ -146,6 +146,23 @@ def test_the_days_of_a_window_are_all_that_it_touches() -> None:
     assert end - start == 3 * DAY + 3_600_000  # the clocks go back on the 25th
     assert days_of(Window(start, end), BERLIN) == tuple(date(2026, 10, day) for day in (24, 25, 26))
     assert days_of(Window(start, end + 1), BERLIN)[-1] == date(2026, 10, 27)
+
+
+@pytest.mark.parametrize(
+    ("count", "first", "hours"),
+    [
+        (1, "2026-03-30T00:00+02:00", 24),
+        (2, "2026-03-29T00:00+01:00", 47),
+        (30, "2026-03-01T00:00+01:00", 719),
+    ],
+)
+def test_the_last_days_are_whole_ones_of_the_calendar(count: int, first: str, hours: int) -> None:
+    """The 29th of March has 23 hours in Berlin."""
+    for now in ("2026-03-30T00:00+02:00", "2026-03-30T23:59:59.999+02:00"):
+        span = last_days(count, int(datetime.fromisoformat(now).timestamp() * 1000), BERLIN)
+        assert span.since == int(datetime.fromisoformat(first).timestamp() * 1000)
+        assert span.until - span.since == hours * 3_600_000
+        assert len(days_of(span, BERLIN)) == count
 
 
 def test_each_model_has_an_amount_for_each_day() -> None:
