@@ -12,6 +12,7 @@ from typing import Any
 
 import aiohttp
 import discord
+import httpx
 from discord import app_commands
 from filelock import FileLock
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
@@ -96,9 +97,9 @@ async def build(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         stack.callback(_alone(settings.data_dir).release)
-        providers = await open_providers(stack, settings, catalog, clock)
+        outbound = await open_outbound(stack, settings)
+        providers = open_providers(stack, settings, catalog, clock, outbound)
         enabled = list(settings.providers)
-        downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
         task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
         marks, servers = MarkStore(database), ServerStore(database)
         await limits.set_operators(settings.limits)
@@ -108,7 +109,7 @@ async def build(
         requests = Requests(
             task_store,
             catalog,
-            downloads,
+            outbound.downloads,
             providers=enabled,
             router=router,
             default_format=settings.default_format,
@@ -272,8 +273,25 @@ async def _secret(marks: MarkStore) -> bytes:
     return bytes.fromhex(kept)
 
 
-async def open_providers(
-    stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The two ways to other servers: with a provider's key, and to addresses that strangers chose."""
+
+    client: httpx.AsyncClient
+    downloads: Downloads
+
+
+async def open_outbound(stack: AsyncExitStack, settings: Settings) -> Outbound:
+    """Both with the same certificates: loading them takes 15 ms."""
+    tls = httpx.create_ssl_context(trust_env=False)
+    return Outbound(
+        await stack.enter_async_context(wire.open_client(tls)),
+        await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts, tls=tls)),
+    )
+
+
+def open_providers(
+    stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock, outbound: Outbound
 ) -> Mapping[str, Provider]:
     """Every provider with a key, not only those enabled: unfinished tasks stay with theirs."""
     names = {*settings.keys, *settings.providers}
@@ -287,8 +305,8 @@ async def open_providers(
             "No provider is switched on. Set MINDVIDEO_API_KEY, or PROVIDERS=sandbox to try it for free."
         )
     parts = Parts(
-        client=await stack.enter_async_context(wire.open_client()),
-        downloads=await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts)),
+        client=outbound.client,
+        downloads=outbound.downloads,
         keys={name: key.get_secret_value() for name, key in settings.keys.items()},
         urls=settings.api_urls,
         folder=settings.data_dir,

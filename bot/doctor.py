@@ -140,7 +140,8 @@ def _missing(mine: discord.Permissions) -> str:
 async def _providers(settings: Settings, offers: Catalog) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         try:
-            providers = await app.open_providers(stack, settings, offers, app.now)
+            outbound = await app.open_outbound(stack, settings)
+            providers = app.open_providers(stack, settings, offers, app.now, outbound)
         except SetupError as error:
             yield Finding("providers", str(error), "Change that setting.")
             return
