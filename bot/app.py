@@ -33,6 +33,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
@@ -44,11 +45,14 @@ from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
 from cogs.admin import pause, rights
+from cogs.admin import tasks as admin_tasks
 from storage import lock
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.refunds import RefundStore
+from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.tasks import TaskStore
 
@@ -162,15 +166,27 @@ async def build(
             changed=board.changed,
             clock=clock,
         )
+        oversight = Oversight(
+            task_store,
+            SearchStore(database),
+            RefundStore(database),
+            files,
+            clock=clock,
+            changed=board.changed,
+        )
+        server_tasks = admin_tasks.ServerTasks(oversight, task_commands, catalog, clock)
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    admin_tasks.commands(server_tasks),
+                ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button],
+            [cancel_button, server_tasks.button],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
