@@ -19,7 +19,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 
 from bot import catalog as catalogs
 from bot import control, discord_setup, health, web
-from bot.client import Conch
+from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
@@ -28,6 +28,7 @@ from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services.checkup import Checkup
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -44,9 +45,10 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import pause, rights
+from cogs.admin import audit, doctor, pause, rights
 from cogs.admin import tasks as admin_tasks
 from storage import lock
+from storage.audit import AuditStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -175,11 +177,14 @@ async def build(
             changed=board.changed,
         )
         server_tasks = admin_tasks.ServerTasks(oversight, task_commands, catalog, clock)
+        checkup = Checkup(servers, limits, marks, router, catalog, providers=enabled, clock=clock)
         client.install(
             [
                 _admin(
                     pause.commands(Switches(servers, clock, engine.wake)),
                     admin_tasks.commands(server_tasks),
+                    audit.commands(AuditStore(database)),
+                    doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
                 ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
