@@ -13,6 +13,8 @@ from cogs.admin.answers import answer, begin
 from cogs.admin.words import shown
 
 _EMBED_LENGTH = 4096
+#: As Discord itself calls it, where discord.py does not.
+_NAMES = {"read_messages": "view channel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ def _rights(
 
 def missing(mine: discord.Permissions, needed: discord.Permissions) -> str:
     """The permissions that lack, by name; "" where none does."""
-    return ", ".join(name.replace("_", " ") for name, wanted in needed if wanted and not getattr(mine, name))
+    names = [name for name, wanted in needed if wanted and not getattr(mine, name)]
+    return ", ".join(_NAMES.get(name, name).replace("_", " ") for name in names)
 
 
 async def _commands(installed: Installed) -> Finding:
