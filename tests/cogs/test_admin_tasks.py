@@ -184,7 +184,7 @@ def older(edge: str) -> str:
 async def test_pages_of_ten_go_there_and_back_in_place(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=10**9) as scene:
         await fill(scene, 23)
-        page = await scene.admin("tasks find")
+        page = first = await scene.admin("tasks find")
         assert (ids(words(page)), labels(page)) == (names(23, 14), ["Older"])
         page = await click(scene, page, "Older")
         assert (ids(words(page)), labels(page)) == (names(13, 4), ["Newer", "Older"])
@@ -194,6 +194,7 @@ async def test_pages_of_ten_go_there_and_back_in_place(open_bot: Open) -> None:
         assert ids(words(page)) == names(13, 4)
         page = await click(scene, page, "Newer")
         assert (ids(words(page)), labels(page)) == (names(23, 14), ["Older"])
+        assert page.response.id == first.response.id
 
 
 async def test_the_buttons_keep_their_search_over_a_restart_and_new_tasks(open_bot: Open) -> None:

@@ -3,7 +3,6 @@
 import pytest
 
 from bot.domain.search import Search
-from bot.domain.task import Task
 from storage.database import Database
 from storage.searches import SearchStore
 from storage.tasks import TaskStore
@@ -22,14 +21,14 @@ async def clips(store: TaskStore) -> list[str]:
 
 async def test_clips_of_one_moment_are_met_once_each(database: Database, clips: list[str]) -> None:
     searches, search = SearchStore(database), Search(50, NOON)
-    met: list[Task] = []
-    while found := await searches.older(search, met[-1] if met else None, limit=PAGE):
-        met += [one.task for one in found]
-    assert [task.id for task in met] == clips
+    met = await searches.older(search, None, limit=PAGE)
+    while found := await searches.older(search, met[-1].task, limit=PAGE):
+        met += found
+    assert [one.task.id for one in met] == clips
     back = [met[-1]]
-    while found := await searches.newer(search, back[-1], limit=PAGE):
-        back += [one.task for one in found]
-    assert [task.id for task in back] == clips[::-1]
+    while found := await searches.newer(search, back[-1].task, limit=PAGE):
+        back += found
+    assert [one.task.id for one in back] == clips[::-1]
 
 
 async def test_the_search_ends_at_its_moment_and_its_server(database: Database, clips: list[str]) -> None:
