@@ -63,7 +63,7 @@ class Checkup:
             return Finding(label, f"takes jobs; {prices}")
         return Finding(
             label,
-            f"rests: {why}",
+            f"{prices}; it gets no jobs now: {why}",
             "It is tried again by itself, and other providers are used meanwhile. If it stays so, ask the operator "
             "to run `conch doctor`.",
         )

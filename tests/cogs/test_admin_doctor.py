@@ -114,7 +114,10 @@ async def test_a_provider_that_rests_is_told_with_the_reason(
 ) -> None:
     monkeypatch.setattr(Router, "resting", lambda *_: str(ProviderClosed("The balance is `empty`.")))
     said = await escaped(scene)
-    assert "❌ **MindVideo**: rests\\: The balance is \\`empty\\`.\n-# → It is tried again by itself" in said
+    assert (
+        "nobody publishes them; it gets no jobs now\\: The balance is \\`empty\\`.\n-# → It is tried again by itself"
+        in said
+    )
 
 
 async def test_a_database_that_takes_nothing_is_told(scene: Scene) -> None:
