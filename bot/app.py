@@ -12,13 +12,14 @@ from typing import Any
 
 import aiohttp
 import discord
+import httpx
 from discord import app_commands
 from filelock import FileLock
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
 
 from bot import catalog as catalogs
 from bot import control, discord_setup, health, web
-from bot.client import Conch
+from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
@@ -27,11 +28,13 @@ from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services.checkup import Checkup
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
@@ -43,12 +46,16 @@ from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import pause, rights
+from cogs.admin import audit, doctor, pause, rights
+from cogs.admin import tasks as admin_tasks
 from storage import lock
+from storage.audit import AuditStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.refunds import RefundStore
+from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
 from storage.tasks import TaskStore
@@ -98,9 +105,9 @@ async def build(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         stack.callback(_alone(settings.data_dir).release)
-        providers = await open_providers(stack, settings, catalog, clock)
+        outbound = await open_outbound(stack, settings)
+        providers = open_providers(stack, settings, catalog, clock, outbound)
         enabled = list(settings.providers)
-        downloads = await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts))
         task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
         marks, servers = MarkStore(database), ServerStore(database)
         await limits.set_operators(settings.limits)
@@ -110,7 +117,7 @@ async def build(
         requests = Requests(
             task_store,
             catalog,
-            downloads,
+            outbound.downloads,
             providers=enabled,
             router=router,
             default_format=settings.default_format,
@@ -164,15 +171,30 @@ async def build(
             clock=clock,
         )
         usages = Usages(SpendingStore(database), limits, servers, clock)
+        oversight = Oversight(
+            task_store,
+            SearchStore(database),
+            RefundStore(database),
+            files,
+            clock=clock,
+            changed=board.changed,
+        )
+        server_tasks = admin_tasks.ServerTasks(oversight, task_commands, catalog, clock)
+        checkup = Checkup(servers, limits, marks, router, catalog, providers=enabled, clock=clock)
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    admin_tasks.commands(server_tasks),
+                    audit.commands(AuditStore(database)),
+                    doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
+                ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(usages, catalog, settings.data_dir / "cache"),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button],
+            [cancel_button, server_tasks.button],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
@@ -275,8 +297,25 @@ async def _secret(marks: MarkStore) -> bytes:
     return bytes.fromhex(kept)
 
 
-async def open_providers(
-    stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock
+@dataclass(frozen=True, slots=True)
+class Outbound:
+    """The two ways to other servers: with a provider's key, and to addresses that strangers chose."""
+
+    client: httpx.AsyncClient
+    downloads: Downloads
+
+
+async def open_outbound(stack: AsyncExitStack, settings: Settings) -> Outbound:
+    """Both with the same certificates: loading them takes 15 ms."""
+    tls = httpx.create_ssl_context(trust_env=False)
+    return Outbound(
+        await stack.enter_async_context(wire.open_client(tls)),
+        await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts, tls=tls)),
+    )
+
+
+def open_providers(
+    stack: AsyncExitStack, settings: Settings, catalog: Catalog, clock: Clock, outbound: Outbound
 ) -> Mapping[str, Provider]:
     """Every provider with a key, not only those enabled: unfinished tasks stay with theirs."""
     names = {*settings.keys, *settings.providers}
@@ -290,8 +329,8 @@ async def open_providers(
             "No provider is switched on. Set MINDVIDEO_API_KEY, or PROVIDERS=sandbox to try it for free."
         )
     parts = Parts(
-        client=await stack.enter_async_context(wire.open_client()),
-        downloads=await stack.enter_async_context(Downloads(trusted_hosts=settings.trusted_hosts)),
+        client=outbound.client,
+        downloads=outbound.downloads,
         keys={name: key.get_secret_value() for name, key in settings.keys.items()},
         urls=settings.api_urls,
         folder=settings.data_dir,

@@ -69,13 +69,22 @@ class Conch(commands.Bot):
     async def on_ready(self) -> None:
         log.info("connected as %s to %d servers", self.user, len(self.guilds))
 
+    async def in_sync(self) -> bool:
+        """Whether Discord was sent the commands as they are now."""
+        return await self._marks.get(self._mark) == self._digest()
+
+    @property
+    def _mark(self) -> str:
+        return f"commands of {self.application_id}"
+
+    def _digest(self) -> str:
+        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+        return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
+
     async def _sync(self) -> None:
         """Send the commands to Discord only when they changed: it allows 200 new ones a day."""
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
-        digest = hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
-        mark = f"commands of {self.application_id}"
-        if await self._marks.get(mark) == digest:
+        if await self.in_sync():
             return
-        await self.tree.sync()
-        await self._marks.set(mark, digest)
-        log.info("%d commands sent to Discord", len(payload))
+        sent = await self.tree.sync()
+        await self._marks.set(self._mark, self._digest())
+        log.info("%d commands sent to Discord", len(sent))

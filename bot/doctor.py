@@ -5,7 +5,6 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 
 import aiohttp
 import discord
@@ -14,22 +13,15 @@ from bot import app, catalog, discord_setup
 from bot.client import PERMISSIONS, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import AlreadyRunning, BotError, SetupError
+from bot.domain.finding import Finding
 from bot.domain.money import dollars
 from bot.settings import Settings
+from cogs.admin.doctor import missing
 from storage import database
 
 _SECONDS = 20
 #: Bytes; a clip has some ten megabytes, and four of them may be on their way at once.
 _LEAST_SPACE = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the examination; `mend` is what to do, and set only where something is wrong."""
-
-    about: str
-    text: str
-    mend: str | None = None
 
 
 async def examine(settings: Settings, say: Callable[[str], object]) -> bool:
@@ -115,14 +107,14 @@ async def _ready(client: discord.Client) -> None:
 def _permissions(server: discord.Guild, link: str) -> Finding:
     """What the bot lacks in the server as a whole, else the channels that take something away."""
     about = f"Discord server {server.name!r}"
-    if missing := _missing(server.me.guild_permissions):
+    if lacking := missing(server.me.guild_permissions, PERMISSIONS):
         return Finding(
-            about, f"missing: {missing}", f"Give the bot's role these rights, or invite it again: {link}"
+            about, f"missing: {lacking}", f"Give the bot's role these rights, or invite it again: {link}"
         )
     closed = [
         f"#{channel.name} ({lacking})"
         for channel in server.text_channels
-        if (lacking := _missing(channel.permissions_for(server.me)))
+        if (lacking := missing(channel.permissions_for(server.me), PERMISSIONS))
     ]
     if closed:
         return Finding(
@@ -131,16 +123,11 @@ def _permissions(server: discord.Guild, link: str) -> Finding:
     return Finding(about, "all permissions are there")
 
 
-def _missing(mine: discord.Permissions) -> str:
-    return ", ".join(
-        name.replace("_", " ") for name, wanted in PERMISSIONS if wanted and not getattr(mine, name)
-    )
-
-
 async def _providers(settings: Settings, offers: Catalog) -> AsyncIterator[Finding]:
     async with AsyncExitStack() as stack:
         try:
-            providers = await app.open_providers(stack, settings, offers, app.now)
+            outbound = await app.open_outbound(stack, settings)
+            providers = app.open_providers(stack, settings, offers, app.now, outbound)
         except SetupError as error:
             yield Finding("providers", str(error), "Change that setting.")
             return

@@ -64,7 +64,8 @@ async def offers(settings: Settings, say: Say, *, live: bool) -> bool:
 async def _published(settings: Settings, known: Catalog, say: Say) -> bool:
     same = True
     async with AsyncExitStack() as stack:
-        providers = await app.open_providers(stack, settings, known, app.now)
+        outbound = await app.open_outbound(stack, settings)
+        providers = app.open_providers(stack, settings, known, app.now, outbound)
         asked = [name for name in settings.providers if name in providers]
         answers = await asyncio.gather(
             *(providers[name].published() for name in asked), return_exceptions=True

@@ -24,14 +24,17 @@ CHANGED = (
 PRIVATELY = "Answered in private."
 
 
-async def acknowledge(interaction: discord.Interaction[Any], *, ephemeral: bool) -> bool:
+async def acknowledge(
+    interaction: discord.Interaction[Any], *, ephemeral: bool, in_place: bool = False
+) -> bool:
     """Answer within Discord's three seconds. False where the token is void: then nothing may be started.
 
-    An event that Discord delivers twice is acknowledged already; what follows finds the same tasks.
+    `in_place`: the answer to a button takes the place of the message that carries it. An event that Discord
+    delivers twice is acknowledged already; what follows finds the same tasks.
     """
     interaction.extras[_PRIVATE] = ephemeral
     try:
-        await interaction.response.defer(ephemeral=ephemeral, thinking=True)
+        await interaction.response.defer(ephemeral=ephemeral, thinking=not in_place)
     except discord.HTTPException as error:
         if error.code == _ALREADY:
             return True

@@ -84,5 +84,7 @@ def _entry(entry: LedgerEntry) -> str:
             return f"hold {dollars(entry.held_micros)}"
         case "settle":
             return f"settle {dollars(entry.spent_micros)} (of {dollars(-entry.held_micros)} held)"
+        case "refund":
+            return f"refund {dollars(entry.refunded_micros)}"
         case _:
             return f"release {dollars(-entry.held_micros)}"

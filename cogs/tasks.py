@@ -1,7 +1,7 @@
 """`/tasks list`, `/tasks show` and `/tasks cancel`: a member looks after the own tasks."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,17 +60,21 @@ class Tasks:
         if not await acknowledge(interaction, ephemeral=True):
             return
         task = await self._own(interaction, task_id)
-        content = replies.task_history(
+        content = await self.history(task)
+        if task.state is TaskState.SUCCEEDED and task.due_at is None:
+            await self._hand_over(interaction, task, content)
+        else:
+            await _answer(interaction, content)
+
+    async def history(self, task: Task) -> str:
+        """A task's whole life in words, as its owner reads it."""
+        return replies.task_history(
             task,
             self._catalog,
             await self._tasks.events(task.id),
             await self._ledger.of_task(task.id),
             await self._theirs(task),
         )
-        if task.state is TaskState.SUCCEEDED and task.due_at is None:
-            await self._hand_over(interaction, task, content)
-        else:
-            await _answer(interaction, content)
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=True):
@@ -86,11 +90,11 @@ class Tasks:
     ) -> list[app_commands.Choice[str]]:
         """The member's own newest tasks; one quick read, as Discord waits three seconds at most."""
         tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=100)
-        found = [
-            app_commands.Choice(name=_choice(task, self._catalog), value=task.id)
-            for task in tasks
-            if not (running and task.state in FINAL)
-        ]
+        return self.choices([task for task in tasks if not (running and task.state in FINAL)], typed)
+
+    def choices(self, tasks: Sequence[Task], typed: str) -> list[app_commands.Choice[str]]:
+        """Those of the tasks whose words have what was typed, as many as Discord shows."""
+        found = [app_commands.Choice(name=_choice(task, self._catalog), value=task.id) for task in tasks]
         return [choice for choice in found if typed.casefold() in choice.name.casefold()][:25]
 
     async def _own(self, interaction: discord.Interaction[Any], task_id: str) -> Task:

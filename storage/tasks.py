@@ -3,16 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from bot.domain.audit import Deed
 from bot.domain.catalog import Offer
 from bot.domain.errors import StaleTask
 from bot.domain.limits import LimitHit, Scope
 from bot.domain.task import MOVES, Task, TaskState
-from storage import alarms, approvals, ledger, limits, servers
+from storage import alarms, approvals, audit, ledger, limits, servers
 from storage.database import Transaction
+from storage.events import NOTE_LENGTH as _NOTE_LENGTH
+from storage.events import add as _event
 from storage.task_reads import TaskReads
 from storage.task_rows import FINAL_STATES, task_of
-
-_NOTE_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,10 +330,12 @@ class TaskStore(TaskReads):
         note: str,
         cost_micros: int | None = None,
         charged_micros: int | None = None,
+        deed: Deed | None = None,
     ) -> None:
         """failed or cancelled: the hold is given back in the same transaction, or a cost without a clip booked.
 
-        `charged_micros` is the provider's own figure, None where it gives none.
+        `charged_micros` is the provider's own figure, None where it gives none. `deed` is written down where an
+        admin did it.
         """
         if state not in {TaskState.FAILED, TaskState.CANCELLED}:
             raise _no_move(task, state)
@@ -357,6 +360,8 @@ class TaskStore(TaskReads):
                 ledger.release(tx, task, at)
             else:
                 ledger.settle(tx, task, cost_micros, at)
+            if deed is not None:
+                audit.note(tx, deed, at)
             _forget_body(tx, task)
 
         await self._database.write(work)
@@ -562,16 +567,6 @@ def _must_be_a_move(task: Task, to: TaskState) -> None:
 def _moved(tx: Transaction, changed: int, task: Task, to: TaskState, at: int, note: str) -> None:
     _must_change(changed, task)
     _event(tx, task, to, at, note)
-
-
-def _event(tx: Transaction, task: Task, state: TaskState, at: int, note: str) -> None:
-    tx.run(
-        "INSERT INTO task_events (task_id, at, state, note) VALUES (:task, :at, :state, :note)",
-        task=task.id,
-        at=at,
-        state=state.value,
-        note=note[:_NOTE_LENGTH],
-    )
 
 
 def _forget_body(tx: Transaction, task: Task) -> None:

@@ -287,8 +287,6 @@ def test_a_bad_line_elsewhere_is_told(
         ("max_bytes", "-1", "greater than 0"),
         ("min_ratio", '"2:5"', "valid number"),
         ("max_ratio", "nan", "greater than 0"),
-        ("forms", '["fax"]', "'url', 'data' or 'file'"),
-        ("forms", "[]", "at least 1 item"),
     ],
 )
 def test_a_bad_rule_of_a_provider_is_told_with_its_line(

@@ -62,7 +62,6 @@ class ImageRules(_Entry):
     min_side: Annotated[int, Field(gt=0)]
     min_ratio: Annotated[float, Field(gt=0)]
     max_ratio: Annotated[float, Field(gt=0)]
-    forms: Annotated[list[Literal["url", "data", "file"]], Field(min_length=1)]
     source: Annotated[str, Field(min_length=1)]
 
     @model_validator(mode="after")

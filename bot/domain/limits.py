@@ -111,6 +111,7 @@ _OPERATORS = {
     Scope.BOT: "the operator's budget",
 }
 _SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
+_RATES = {Period.DAY: "a day", Period.MONTH: "a month", Period.TOTAL: "in total"}
 
 
 def name_of(limit: Limit, whose: str = "your") -> str:
@@ -132,6 +133,31 @@ def _named(limit: Limit, whose: str) -> str:
             return f"the limit of {whose} role <@&{limit.subject}>"
         case _:
             return "the budget this server has set itself"
+
+
+def whom(limit: Limit) -> str:
+    """What an admin calls those it holds for; members and roles are Discord mentions."""
+    match limit.scope:
+        case Scope.MEMBER:
+            return f"<@{limit.subject}>" if limit.subject else "each member"
+        case Scope.ROLE:
+            return f"<@&{limit.subject}>"
+        case Scope.SERVER:
+            return "the whole server"
+        case Scope.PROVIDER:
+            return "each provider"
+        case Scope.BOT:
+            return "all servers together"
+
+
+def each(period: Period) -> str:
+    """As it stands behind an amount, such as "a day"."""
+    return _RATES[period]
+
+
+def rate(limit: Limit) -> str:
+    """The amount and its period, such as "$2.00 a day"."""
+    return f"{dollars(limit.micros)} {each(limit.period)}"
 
 
 def explain(hit: LimitHit) -> str:

@@ -12,9 +12,13 @@ from cogs.admin.rights import must_be_admin
 _SILENT = discord.AllowedMentions.none()
 
 
-async def begin(interaction: discord.Interaction[Any]) -> int | None:
-    """Acknowledge in private; the server's id, or None where nothing may be started. `Refusal` for no admin."""
-    if not await acknowledge(interaction, ephemeral=True):
+async def begin(interaction: discord.Interaction[Any], *, in_place: bool = False) -> int | None:
+    """Acknowledge in private; the server's id, or None where nothing may be started. `Refusal` for no admin.
+
+    `in_place`: the answer to a button on a private message takes that message's place.
+    """
+    private = interaction.message is not None and interaction.message.flags.ephemeral
+    if not await acknowledge(interaction, ephemeral=True, in_place=in_place and private):
         return None
     await must_be_admin(interaction)
     return interaction.guild_id
@@ -30,8 +34,13 @@ async def answer(
     *,
     files: Sequence[discord.File] = (),
     view: discord.ui.View | None = None,
+    embed: discord.Embed | None = None,
 ) -> None:
     """What the admin alone reads; it mentions nobody."""
     await interaction.edit_original_response(
-        content=texts.cut(content), attachments=list(files), view=view, allowed_mentions=_SILENT
+        content=texts.cut(content),
+        attachments=list(files),
+        view=view,
+        embed=embed,
+        allowed_mentions=_SILENT,
     )

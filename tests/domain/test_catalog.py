@@ -12,7 +12,6 @@ IMAGE = {
     "min_side": 1,
     "min_ratio": 0.4,
     "max_ratio": 2.5,
-    "forms": ["url"],
     "source": "made up",
 }
 RULES = {"label": "Some", "prompt_limit": 100, "concurrency": 1, "requests_per_minute": 1, "image": IMAGE}

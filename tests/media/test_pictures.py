@@ -17,9 +17,7 @@ from bot.domain.errors import PictureRefused
 from bot.media.pictures import PictureInfo, prepare
 from tests.media.reaping import children_left
 
-RULES = ImageRules(
-    max_bytes=20_000_000, min_side=301, min_ratio=0.4, max_ratio=2.5, forms=["url"], source="test"
-)
+RULES = ImageRules(max_bytes=20_000_000, min_side=301, min_ratio=0.4, max_ratio=2.5, source="test")
 RED, GREEN, BLUE, WHITE = (230, 20, 30), (20, 200, 40), (20, 40, 220), (255, 255, 255)
 
 Make = Callable[..., Path]

@@ -1,0 +1,197 @@
+"""What admins may do with the tasks of their server: look, cancel, refund."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bot.domain.audit import Deed
+from bot.domain.errors import Refusal, StaleTask
+from bot.domain.money import dollars, parse_dollars
+from bot.domain.ports import Clock
+from bot.domain.search import Booked, Found, Search, Stage
+from bot.domain.task import FINAL, Task, TaskState
+from bot.services.files import Files
+from storage.refunds import Refund, RefundStore
+from storage.searches import SearchStore
+from storage.tasks import TaskStore
+
+PAGE = 10
+_SUGGESTED_FROM = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what was found, the newest first, and whether there is more on either side."""
+
+    found: list[Found]
+    newer: bool
+    older: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refunded:
+    """A refund that was made, and the cost it is a part of; in micros."""
+
+    task: Task
+    micros: int
+    cost: int
+
+
+class Oversight:
+    """Every id is looked up together with its server. `changed` is told of every task that moved."""
+
+    def __init__(
+        self,
+        tasks: TaskStore,
+        searches: SearchStore,
+        refunds: RefundStore,
+        files: Files,
+        *,
+        clock: Clock,
+        changed: Callable[[Task], None],
+    ) -> None:
+        self._tasks = tasks
+        self._searches = searches
+        self._refunds = refunds
+        self._files = files
+        self._clock = clock
+        self._changed = changed
+
+    async def task(self, server_id: int, task_id: str) -> Task:
+        task = await self._tasks.get(task_id.strip())
+        if task is None or task.server_id != server_id:
+            raise Refusal(
+                "There is no such task in this server. `/admin tasks find` shows the ones there are."
+            )
+        return task
+
+    async def find(self, search: Search, *, edge: str | None = None, newer: bool = False) -> Page:
+        """The newest page, or the one next to the task `edge`; an edge this server does not have is none."""
+        beside = await self._tasks.get(edge) if edge else None
+        if beside is None or beside.server_id != search.server_id:
+            found = await self._searches.older(search, None, limit=PAGE + 1)
+            return Page(found[:PAGE], newer=False, older=len(found) > PAGE)
+        if newer:
+            found = await self._searches.newer(search, beside, limit=PAGE + 1)
+            return Page(found[:PAGE][::-1], newer=len(found) > PAGE, older=True)
+        found = await self._searches.older(search, beside, limit=PAGE + 1)
+        return Page(found[:PAGE], newer=True, older=len(found) > PAGE)
+
+    async def suggestions(self, server_id: int, stage: Stage, *, refundable: bool = False) -> list[Task]:
+        """The newest tasks to choose from, or those of them that have a cost to refund."""
+        search = Search(server_id, self._clock(), stage=stage)
+        return [
+            one.task
+            for one in await self._searches.older(search, None, limit=_SUGGESTED_FROM)
+            if not refundable or (one.booked.cost and one.booked.refund is None)
+        ]
+
+    async def cancel(self, server_id: int, actor_id: int, task_id: str, *, reason: str) -> Task:
+        """Cancel a task while nothing was paid; `Refusal` says why it cannot be any more."""
+        words = _words(reason)
+        task = await self.task(server_id, task_id)
+        if task.state is not TaskState.HELD:
+            raise Refusal(_not_cancellable(task))
+        held = f"{dollars(task.price_micros)} held"
+        deed = Deed(server_id, actor_id, "tasks cancel", _subject(task), held, "cancelled", words)
+        note = f"cancelled by an admin: {words}"
+        try:
+            await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note=note, deed=deed)
+        except StaleTask:
+            raise Refusal(_not_cancellable(await self.task(server_id, task_id))) from None
+        cancelled = await self.task(server_id, task_id)
+        await self._files.forget_pictures(cancelled)
+        self._changed(cancelled)
+        return cancelled
+
+    async def refund(
+        self, server_id: int, actor_id: int, task_id: str, *, reason: str, amount: str | None
+    ) -> Refunded:
+        """Give a booked cost back to the member's own limits, or `amount` dollars of it; once for each task."""
+        words = _words(reason)
+        wanted = None if amount is None else _amount(amount)
+        task = await self.task(server_id, task_id)
+
+        def decide(now: Task, booked: Booked) -> Refund:
+            cost = _refundable(now, booked)
+            micros = cost if wanted is None else wanted
+            if micros > cost:
+                raise Refusal(
+                    f"Task `{now.id}` cost {dollars(cost)}, less than {dollars(micros)}. Name at most what it "
+                    "cost, or leave `amount` out to refund all of it."
+                )
+            given = f"{dollars(micros)} refunded"
+            return Refund(
+                micros,
+                f"{given} by an admin: {words}",
+                Deed(
+                    server_id, actor_id, "tasks refund", _subject(now), f"cost {dollars(cost)}", given, words
+                ),
+            )
+
+        given = await self._refunds.refund(task, self._clock(), decide)
+        return Refunded(task, given.micros, await self._tasks.cost(task.id))
+
+
+def _subject(task: Task) -> str:
+    return f"{task.id} of <@{task.member_id}>"
+
+
+def _words(reason: str) -> str:
+    words = " ".join(reason.split())
+    if not words:
+        raise Refusal("The reason is empty. Say in words why, for the member and for the other admins.")
+    return words
+
+
+def _amount(written: str) -> int:
+    try:
+        micros = parse_dollars(written.strip().removeprefix("$"))
+    except ValueError as error:
+        raise Refusal(f"`amount`: {error}.") from error
+    if micros == 0:
+        raise Refusal("`amount` was $0.00. Name what to refund, such as 0.28, or leave it out for all of it.")
+    return micros
+
+
+def _not_cancellable(task: Task) -> str:
+    match task.state:
+        case TaskState.FAILED | TaskState.CANCELLED:
+            return f"Task `{task.id}` has already ended ({task.state}); nothing is held for it any more."
+        case TaskState.SUCCEEDED | TaskState.DELIVERED:
+            return (
+                f"Task `{task.id}` is already finished and paid. `/admin tasks refund` can give its cost back to "
+                "the member."
+            )
+        case TaskState.PARKED:
+            return (
+                f"Task `{task.id}` is parked: nobody knows yet whether its provider bills for it, so its price "
+                "stays held. The operator asks the provider and ends it with `conch tasks`."
+            )
+        case _:
+            return (
+                f"Task `{task.id}` is already with its provider, which cannot stop it and bills for it. Once it "
+                "is ready, `/admin tasks refund` can give its cost back to the member."
+            )
+
+
+def _refundable(task: Task, booked: Booked) -> int:
+    """The booked cost; `Refusal` where there is none to give back."""
+    if booked.refund is not None:
+        raise Refusal(
+            f"Task `{task.id}` has been refunded already: {dollars(booked.refund)} of {dollars(booked.cost or 0)}. "
+            "A task is refunded once, and what is booked is never changed."
+        )
+    if booked.cost:
+        return booked.cost
+    if booked.cost == 0:
+        raise Refusal(f"Task `{task.id}` was free: there is nothing to refund.")
+    if task.state in FINAL:
+        raise Refusal(
+            f"Task `{task.id}` cost nothing: it is {task.state}, and what was held for it was given back."
+        )
+    held = f"Task `{task.id}` has cost nothing yet: {dollars(task.price_micros)} is held."
+    if task.state is TaskState.HELD:
+        raise Refusal(f"{held} `/admin tasks cancel` gives that back.")
+    if task.state is TaskState.PARKED:
+        raise Refusal(f"{held} It is parked: the operator finds out what it cost, with `conch tasks`.")
+    raise Refusal(f"{held} Once it is ready and its cost is booked, it can be refunded.")

@@ -1,0 +1,183 @@
+"""`/admin tasks`: find a server's tasks, look at one, cancel it, refund it."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import discord
+from discord import app_commands
+
+from bot.domain.catalog import Catalog
+from bot.domain.errors import Refusal
+from bot.domain.money import dollars
+from bot.domain.search import Age, Search, Stage
+from bot.posting import texts
+from bot.services.oversight import Oversight, Page
+from cogs.admin import found
+from cogs.admin.answers import answer, begin
+from cogs.admin.pages import Turn, page_button
+from cogs.admin.rights import must_be_admin
+from cogs.tasks import Tasks
+
+_TASK = "Begin to type to choose"
+_ID = app_commands.Range[str, 1, 100]
+_REASON = app_commands.Range[str, 1, 200]
+_STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in found.STAGE_NAMES.items()]
+_AGES = [app_commands.Choice(name=name, value=age.value) for age, name in found.AGE_NAMES.items()]
+_Choice = TypeVar("_Choice", Stage, Age)
+
+
+class ServerTasks:
+    """What the four commands and the two buttons do, apart from their options."""
+
+    def __init__(
+        self, oversight: Oversight, members: Tasks, catalog: Catalog, clock: Callable[[], int]
+    ) -> None:
+        self._oversight = oversight
+        self._members = members
+        self._catalog = catalog
+        self._clock = clock
+        self.button = page_button(self.turn)
+
+    async def find(
+        self, interaction: discord.Interaction[Any], member_id: int | None, stage: str | None, age: str | None
+    ) -> None:
+        if server_id := await begin(interaction):
+            search = Search(
+                server_id,
+                self._clock(),
+                member_id,
+                _known(Stage, "state", stage or Stage.ANY),
+                _known(Age, "age", age or Age.ANY),
+            )
+            await self._tell(interaction, search, await self._oversight.find(search))
+
+    async def turn(self, interaction: discord.Interaction[Any], turn: Turn) -> None:
+        if await begin(interaction, in_place=True):
+            page = await self._oversight.find(turn.search, edge=turn.edge, newer=turn.newer)
+            await self._tell(interaction, turn.search, page)
+
+    async def _tell(self, interaction: discord.Interaction[Any], search: Search, page: Page) -> None:
+        if not page.found:
+            await answer(interaction, f"Nothing was found. Looked for: {found.looked_for(search)}.")
+            return
+        view = discord.ui.View(timeout=None)
+        if page.newer:
+            view.add_item(self.button(Turn(search, page.found[0].task.id, newer=True)))
+        if page.older:
+            view.add_item(self.button(Turn(search, page.found[-1].task.id, newer=False)))
+        lines = [found.line(one, self._catalog) for one in page.found]
+        await answer(
+            interaction,
+            f"Newest first: {found.looked_for(search)}.",
+            embed=discord.Embed(description="\n".join(lines)),
+            view=view if view.children else None,
+        )
+
+    async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        if server_id := await begin(interaction):
+            task = await self._oversight.task(server_id, task_id)
+            history = await self._members.history(task)
+            await answer(interaction, f"What <@{task.member_id}> reads of it:\n{history}")
+
+    async def cancel(self, interaction: discord.Interaction[Any], task_id: str, reason: str) -> None:
+        if server_id := await begin(interaction):
+            task = await self._oversight.cancel(server_id, interaction.user.id, task_id, reason=reason)
+            await answer(
+                interaction,
+                f"Cancelled `{task.id}` of <@{task.member_id}>; {dollars(task.price_micros)} was given back. Its "
+                "progress message shows your reason.",
+            )
+
+    async def refund(
+        self, interaction: discord.Interaction[Any], task_id: str, reason: str, amount: str | None
+    ) -> None:
+        if server_id := await begin(interaction):
+            made = await self._oversight.refund(
+                server_id, interaction.user.id, task_id, reason=reason, amount=amount
+            )
+            await answer(
+                interaction,
+                f"Refunded {dollars(made.micros)} of {dollars(made.cost)} for `{made.task.id}` of "
+                f"<@{made.task.member_id}>. The member's own limits have that room again, for the day and month in "
+                "which the clip was asked for. The budgets of this server, the operator and the provider still count "
+                "it, since the provider has the money. `/tasks show` tells the member.",
+            )
+
+    async def complete(
+        self,
+        interaction: discord.Interaction[Any],
+        typed: str,
+        stage: Stage = Stage.ANY,
+        *,
+        refundable: bool = False,
+    ) -> list[app_commands.Choice[str]]:
+        """The server's newest tasks; nothing for those who may not see them."""
+        try:
+            await must_be_admin(interaction)
+        except Refusal:
+            return []
+        tasks = await self._oversight.suggestions(interaction.guild_id or 0, stage, refundable=refundable)
+        return self._members.choices(tasks, typed)
+
+
+def commands(tasks: ServerTasks) -> list[app_commands.Group]:
+    group = app_commands.Group(name="tasks", description="Look after this server's videos")
+
+    @group.command(name="find", description="This server's videos, newest first")
+    @app_commands.describe(member="Whose", state="In which state", age="How old")
+    @app_commands.choices(state=_STAGES, age=_AGES)
+    async def find(
+        interaction: discord.Interaction[Any],
+        member: discord.User | None = None,
+        state: str | None = None,
+        age: str | None = None,
+    ) -> None:
+        await tasks.find(interaction, member.id if member else None, state, age)
+
+    @group.command(name="show", description="Everything that happened to one video")
+    @app_commands.describe(task=_TASK)
+    async def show(interaction: discord.Interaction[Any], task: _ID) -> None:
+        await tasks.show(interaction, task)
+
+    @group.command(name="cancel", description="Cancel a video that no provider has yet")
+    @app_commands.describe(task=_TASK, reason="What the member reads")
+    async def cancel(interaction: discord.Interaction[Any], task: _ID, reason: _REASON) -> None:
+        await tasks.cancel(interaction, task, reason)
+
+    @group.command(name="refund", description="Give a member back what a video cost")
+    @app_commands.describe(task=_TASK, reason="What the member reads", amount="Dollars; left out, all of it")
+    async def refund(
+        interaction: discord.Interaction[Any],
+        task: _ID,
+        reason: _REASON,
+        amount: app_commands.Range[str, 1, 20] | None = None,
+    ) -> None:
+        await tasks.refund(interaction, task, reason, amount)
+
+    @show.autocomplete("task")
+    async def complete_all(
+        interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await tasks.complete(interaction, typed)
+
+    @cancel.autocomplete("task")
+    async def complete_waiting(
+        interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await tasks.complete(interaction, typed, Stage.WAITING)
+
+    @refund.autocomplete("task")
+    async def complete_paid(
+        interaction: discord.Interaction[Any], typed: str
+    ) -> list[app_commands.Choice[str]]:
+        return await tasks.complete(interaction, typed, refundable=True)
+
+    return [group]
+
+
+def _known(kind: type[_Choice], option: str, value: str) -> _Choice:
+    try:
+        return kind(value)
+    except ValueError:
+        listed = ", ".join(kind)
+        raise Refusal(f"There is no {option} {texts.plain(value)}. Choose one of: {listed}.") from None
