@@ -27,6 +27,7 @@ from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services.access import Access
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -42,8 +43,9 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import pause, rights
+from cogs.admin import access, pause, rights
 from storage import lock
+from storage.access import AccessStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -105,12 +107,14 @@ async def build(
         router = Router(
             catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
         )
+        access_rules = Access(AccessStore(database), clock)
         requests = Requests(
             task_store,
             catalog,
             downloads,
             providers=enabled,
             router=router,
+            access=access_rules,
             default_format=settings.default_format,
             frames=settings.data_dir / "frames",
             clock=clock,
@@ -121,6 +125,7 @@ async def build(
         def redraw(task: Task) -> None:
             board.changed(task)
 
+        rule_menu = access.rule_menu(access_rules)
         cancel_button = buttons.cancel_button(requests, redraw)
         timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
         board = Board(
@@ -163,13 +168,16 @@ async def build(
         )
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    access.commands(access_rules, rule_menu),
+                ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button],
+            [cancel_button, rule_menu],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(

@@ -1,6 +1,7 @@
 """Blocked words are found in every disguise that reads the same, and in no other word."""
 
 import unicodedata
+from typing import Literal, get_args
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,8 @@ from hypothesis import strategies as st
 
 from bot.domain.words import folded, found
 
+Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
+FORMS: tuple[Form, ...] = get_args(Form)
 FULL_WIDTH = {letter: letter + 0xFEE0 for letter in range(ord("a"), ord("z") + 1)}
 LETTERS = st.text(st.characters(min_codepoint=97, max_codepoint=122), min_size=1, max_size=12)
 TEXTS = st.text(max_size=40) | st.text(
@@ -92,8 +95,8 @@ def test_folding_twice_changes_nothing(text: str) -> None:
     assert folded(folded(text)) == folded(text)
 
 
-@given(TEXTS, st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
-def test_every_form_of_a_text_folds_the_same(text: str, form: str) -> None:
+@given(TEXTS, st.sampled_from(FORMS))
+def test_every_form_of_a_text_folds_the_same(text: str, form: Form) -> None:
     assert folded(unicodedata.normalize(form, text)) == folded(text)
 
 
