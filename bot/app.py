@@ -169,7 +169,7 @@ async def build(
         client.install(
             [
                 _admin(
-                    pause.commands(Switches(servers, clock, engine.wake)),
+                    pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
                     access.commands(access_rules, rule_menu),
                 ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
