@@ -92,12 +92,8 @@ def _joined(before: str, after: str) -> bool:
 
 @lru_cache(_REMEMBERED)
 def _folded_letter(letter: str) -> str:
-    # Accents go first: folding the case of one, the Greek iota below, would make a letter of it. Twice, because
-    # folding the case of a compatibility form can bring forth another one.
-    pieces = _decomposed(letter)
-    for _ in range(2):
-        pieces = _decomposed(pieces.casefold())
-    return pieces
+    # Accents go first: folding the case of one, the Greek iota below, would make a letter of it.
+    return _decomposed(_decomposed(letter).casefold())
 
 
 def _decomposed(pieces: str) -> str:

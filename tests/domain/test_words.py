@@ -34,7 +34,10 @@ def hits(word: str, prompt: str) -> bool:
         ("bad", "bád, båd, b\u0336a\u0336d\u0336"),
         ("bad", "b\u200ba\u00add\u2060"),
         ("bad", "b\u0e48a\u20ddd\ufe0f"),
+        ("bad", "b\u3164a\u115fd"),
         ("bád", "so bad"),
+        ("傻瓜", "傻\ufe00瓜\U000e0100"),
+        ("ᾳ", "α\u0345"),
         ("Straße", "STRASSE"),
         ("bad", "bad-tempered"),
         ("bad", "my_bad_cat"),
@@ -93,6 +96,12 @@ def test_a_word_is_found_behind_one_that_only_holds_it() -> None:
 @given(TEXTS)
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert folded(folded(text)) == folded(text)
+
+
+def test_folding_any_sign_twice_changes_nothing() -> None:
+    assigned = (*range(0x32000), *range(0xE0000, 0xE0200))
+    once = folded(" ".join(map(chr, assigned)))
+    assert folded(once) == once
 
 
 @given(TEXTS, st.sampled_from(FORMS))
