@@ -28,6 +28,7 @@ from bot.posting.board import Board
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services.access import Access
 from bot.services.checkup import Checkup
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
@@ -46,9 +47,10 @@ from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import audit, doctor, pause, rights
+from cogs.admin import access, audit, doctor, pause, rights
 from cogs.admin import tasks as admin_tasks
 from storage import lock
+from storage.access import AccessStore
 from storage.audit import AuditStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
@@ -114,12 +116,14 @@ async def build(
         router = Router(
             catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
         )
+        access_rules = Access(AccessStore(database), clock)
         requests = Requests(
             task_store,
             catalog,
             outbound.downloads,
             providers=enabled,
             router=router,
+            access=access_rules,
             default_format=settings.default_format,
             frames=settings.data_dir / "frames",
             clock=clock,
@@ -130,6 +134,7 @@ async def build(
         def redraw(task: Task) -> None:
             board.changed(task)
 
+        rule_menu = access.rule_menu(access_rules)
         cancel_button = buttons.cancel_button(requests, redraw)
         timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
         board = Board(
@@ -184,7 +189,8 @@ async def build(
         client.install(
             [
                 _admin(
-                    pause.commands(Switches(servers, clock, engine.wake)),
+                    pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
+                    access.commands(access_rules, rule_menu),
                     admin_tasks.commands(server_tasks),
                     audit.commands(AuditStore(database)),
                     doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
@@ -194,7 +200,7 @@ async def build(
                 money.usage_command(usages, catalog, settings.data_dir / "cache"),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button, server_tasks.button],
+            [cancel_button, rule_menu, server_tasks.button],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(

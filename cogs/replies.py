@@ -30,12 +30,15 @@ def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], 
     return texts.cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
 
 
-def task_list(tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int]) -> str:
+def task_list(
+    tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int], *, paused: str | None = None
+) -> str:
+    """`paused` as in `texts.status_line`."""
     if not tasks:
         return "You have made no clips in this server yet. `/video text` makes the first."
     lines = ["Your newest tasks here, newest first:"]
     for task in tasks:
-        status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0))
+        status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused)
         line = f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {dollars(task.price_micros)}"
         lines.append(f"{line}\n  {status}")
     return texts.cut("\n".join(lines), "\n- … `/tasks show` completes the ids of older ones")
@@ -47,11 +50,16 @@ def task_history(
     events: Sequence[TaskEvent],
     entries: Sequence[LedgerEntry],
     theirs: Sequence[ProviderEvent],
+    *,
+    paused: str | None = None,
 ) -> str:
-    """One task's whole life with its ledger lines, and the provider's own history where there is one."""
+    """One task's whole life with its ledger lines, and the provider's own history where there is one.
+
+    `paused` as in `texts.status_line`.
+    """
     lines = [
         texts.progress_head(task, catalog, length=120),
-        texts.status_line(task, catalog),
+        texts.status_line(task, catalog, paused=paused),
         "**Ledger**",
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
         "**History**",

@@ -54,7 +54,8 @@ class Tasks:
             return
         tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=_LISTED)
         aheads = {task.id: await self._tasks.ahead_of(task) for task in tasks if task.state is TaskState.HELD}
-        await _answer(interaction, replies.task_list(tasks, self._catalog, aheads))
+        paused = await self._tasks.pause_reason(interaction.guild_id or 0)
+        await _answer(interaction, replies.task_list(tasks, self._catalog, aheads, paused=paused))
 
     async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=True):
@@ -74,6 +75,7 @@ class Tasks:
             await self._tasks.events(task.id),
             await self._ledger.of_task(task.id),
             await self._theirs(task),
+            paused=await self._tasks.pause_reason(task.server_id),
         )
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:

@@ -52,6 +52,22 @@ class TaskReads:
         )
         return [task_of(row) for row in rows]
 
+    async def waiting_in(self, server_id: int, *, limit: int) -> list[Task]:
+        """A server's held tasks, the longest waiting first."""
+        rows = await self._database.read(
+            """
+            SELECT * FROM tasks WHERE server_id = :server AND state = 'held' ORDER BY created_at, id LIMIT :limit
+            """,
+            server=server_id,
+            limit=limit,
+        )
+        return [task_of(row) for row in rows]
+
+    async def pause_reason(self, server_id: int) -> str | None:
+        """Why a server's held tasks wait whatever their turn; None where it is not paused."""
+        row = await self._database.read_one("SELECT pause_reason FROM servers WHERE id = :id", id=server_id)
+        return row["pause_reason"] if row else None
+
     async def unfinished_interactions(self) -> set[int]:
         rows = await self._database.read(
             f"SELECT DISTINCT interaction_id FROM tasks WHERE state NOT IN ({FINAL_STATES})"  # noqa: S608

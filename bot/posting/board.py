@@ -228,11 +228,18 @@ class Board(Delivery):
         return texts.cut("\n".join(lines))
 
     async def _line(self, task: Task, message: _Message) -> str:
-        ahead = await self._tasks.ahead_of(task) if task.state is TaskState.HELD else 0
+        held = task.state is TaskState.HELD
+        ahead = await self._tasks.ahead_of(task) if held else 0
+        paused = await self._tasks.pause_reason(task.server_id) if held else None
         waiting = task.state in {TaskState.QUEUED, TaskState.PROCESSING}
         ready_at = self._ready_at(task) if waiting else None
         return texts.status_line(
-            task, self._catalog, ahead=ahead, progress=message.progress.get(task.id), ready_at=ready_at
+            task,
+            self._catalog,
+            ahead=ahead,
+            progress=message.progress.get(task.id),
+            ready_at=ready_at,
+            paused=paused,
         )
 
     def _view(self, tasks: Sequence[Task]) -> discord.ui.View | None:

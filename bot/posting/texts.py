@@ -89,13 +89,22 @@ def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
 
 
 def status_line(
-    task: Task, catalog: Catalog, *, ahead: int = 0, progress: int | None = None, ready_at: int | None = None
+    task: Task,
+    catalog: Catalog,
+    *,
+    ahead: int = 0,
+    progress: int | None = None,
+    ready_at: int | None = None,
+    paused: str | None = None,
 ) -> str:
-    """Where one clip is now. `progress` is percent; `ready_at` is milliseconds since 1970."""
+    """Where one clip is now. `progress` is percent; `ready_at` is milliseconds since 1970.
+
+    `paused` is why the task's server makes no clips just now, None where it does.
+    """
     name = provider_label(task, catalog)
     match task.state:
         case TaskState.HELD:
-            text = f"⏳ {_waiting(task, name, ahead)} {_price(task)} is held; cancelling is free."
+            text = f"⏳ {_waiting(task, name, ahead, paused)} {_price(task)} is held; cancelling is free."
         case TaskState.SUBMITTING:
             text = f"📤 Being handed to {name}."
         case TaskState.QUEUED:
@@ -107,7 +116,9 @@ def status_line(
     return f"{text} `{task.id}`"
 
 
-def _waiting(task: Task, name: str, ahead: int) -> str:
+def _waiting(task: Task, name: str, ahead: int, paused: str | None) -> str:
+    if paused is not None:
+        return f"Paused by an admin: {_sentence(paused)}"
     if task.problem:
         return f"{name} takes no more jobs just now; it is asked again by itself."
     return f"Waiting, {ahead} ahead." if ahead else "Waiting, next in line."
@@ -196,5 +207,9 @@ def _expected(ready_at: int | None) -> str:
 
 
 def _reason(task: Task, otherwise: str = "no reason was given") -> str:
-    text = plain(task.problem or otherwise)
+    return _sentence(task.problem or otherwise)
+
+
+def _sentence(words: str) -> str:
+    text = plain(words)
     return text[:1].upper() + text[1:].rstrip(".") + "."

@@ -14,6 +14,7 @@ from bot.domain.ports import Clock, NewId
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
 from bot.providers.downloads import Downloads
+from bot.services.access import Access
 from bot.services.router import Router
 from storage.tasks import Placed, TaskStore
 
@@ -64,7 +65,7 @@ class Order:
 
 
 class Requests:
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that stands between a command and its hold
         self,
         tasks: TaskStore,
         catalog: Catalog,
@@ -72,6 +73,7 @@ class Requests:
         *,
         providers: Sequence[str],
         router: Router,
+        access: Access,
         default_format: Format,
         frames: Path,
         clock: Clock,
@@ -82,6 +84,7 @@ class Requests:
         self._downloads = downloads
         self._providers = providers
         self._router = router
+        self._access = access
         self._default = default_format
         self._frames = frames
         self._clock = clock
@@ -106,6 +109,13 @@ class Requests:
         if known := await self._tasks.of_interaction(order.interaction_id):
             return Placed(known, again=True)
         prompt = clean_prompt(order.prompt)
+        await self._access.check(
+            order.server_id,
+            member_id=order.member_id,
+            role_ids=order.role_ids,
+            channel_ids=(order.channel_id, *order.around_ids),
+            prompt=prompt,
+        )
         offers = self._offers(order.mode, self._format(order.mode, order.format_id))
         self._check_options(order, prompt, offers[0])
         # Before two files are fetched and opened for nothing; the hold looks again.

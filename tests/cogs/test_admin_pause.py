@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from bot.domain.task import TaskState
-from tests.cogs.scene import Scene, nothing_happened, told
+from bot.posting.board import EDIT_SECONDS
+from tests.cogs.scene import Scene, drawn, nothing_happened, told
 
 REASON = (3, "the budget is being counted")
 
@@ -47,6 +48,46 @@ async def test_what_waits_is_not_sent_while_paused_and_can_still_be_cancelled(sc
     await scene.admin("resume")
     await scene.step()
     assert (await scene.task()).state is not TaskState.HELD
+
+
+async def redrawn(scene: Scene) -> str:
+    await scene.pass_time(EDIT_SECONDS)
+    await scene.redraw()
+    return drawn(scene)
+
+
+async def test_whoever_waits_reads_why_until_it_goes_on(scene: Scene) -> None:
+    await scene.video(count=2)
+    await scene.admin("pause", reason="we look into *spam*.")
+    words = r"⏳ Paused by an admin: We look into \*spam\*. $0.3294 is held; cancelling is free."
+    assert (await redrawn(scene)).count(words) == 2
+    assert told(await scene.alice.slash(scene.channel, "tasks list")).count(words) == 2
+    task_id = (await scene.tasks())[0].id
+    assert words in told(await scene.alice.slash(scene.channel, "tasks show", task=task_id))
+    await scene.admin("pause", reason="lunch")
+    assert "Paused by an admin: Lunch." in await redrawn(scene)
+    await scene.admin("resume")
+    shown = await redrawn(scene)
+    assert "Paused" not in shown
+    assert "1. ⏳ Waiting, next in line." in shown
+
+
+async def test_what_a_provider_has_is_not_called_paused(scene: Scene) -> None:
+    await scene.accepted()
+    await paused(scene)
+    assert "MindVideo's queue" in await redrawn(scene)
+    assert "Paused" not in told(await scene.alice.slash(scene.channel, "tasks list"))
+
+
+async def test_another_servers_messages_are_not_drawn_anew(scene: Scene) -> None:
+    there = await scene.elsewhere()
+    await there.eve.slash(there.channel, "video text", prompt="a whale")
+    await paused(scene)
+    await scene.pass_time(EDIT_SECONDS)
+    before = len(scene.env.http_requests)
+    await scene.redraw()
+    assert len(scene.env.http_requests) == before
+    assert "Waiting, next in line." in scene.shown(there.channel)[0].content
 
 
 async def test_to_resume_what_is_not_paused_changes_nothing(scene: Scene) -> None:

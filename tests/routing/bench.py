@@ -15,6 +15,7 @@ from bot.posting.texts import status_line
 from bot.providers.base import Hosted
 from bot.providers.downloads import Downloads
 from bot.providers.wire import Timing, open_client
+from bot.services.access import Access
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -26,6 +27,7 @@ from bot.services.requests import Attachment, Order, Requests
 from bot.services.router import Router
 from bot.services.submitting import Submitting
 from bot.services.timetable import Rules, Timetable
+from storage.access import AccessStore
 from storage.database import open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -248,6 +250,7 @@ async def open_bench(
             downloads,
             providers=names,
             router=router,
+            access=Access(AccessStore(database), clock),
             default_format=Format.parse("hailuo-2.3/6/768p"),
             frames=folder / "frames",
             clock=clock,

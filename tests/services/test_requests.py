@@ -140,6 +140,7 @@ def requests_of(
         downloads,
         providers=providers,
         router=router or world.router_of(*providers),
+        access=world.access,
         default_format=Format.parse("hailuo-2.3/6/768p"),
         frames=world.folder / "frames",
         clock=world.clock,

@@ -14,6 +14,7 @@ from bot.domain.catalog import Catalog, Format, Mode, Offer
 from bot.domain.limits import Limit
 from bot.domain.ports import Provider
 from bot.domain.task import Frame, Task, TaskState
+from bot.services.access import Access
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -24,6 +25,7 @@ from bot.services.reading import Reading
 from bot.services.router import Router
 from bot.services.submitting import Submitting
 from bot.services.timetable import Rules, Timetable
+from storage.access import AccessStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
@@ -91,6 +93,7 @@ class World:
         self.database: Database = await self._stack.enter_async_context(open_database(self.path))
         self.tasks = Store(self.database)
         self.ledger = LedgerStore(self.database)
+        self.access = Access(AccessStore(self.database), self.clock)
         self.engine = await self._engine()
         await self.engine.recover()
         return self

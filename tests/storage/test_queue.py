@@ -124,6 +124,15 @@ async def test_ahead_are_the_earlier_held_tasks_of_the_provider(store: TaskStore
     assert places == {"t7.0": 0, "t4.0": 1, "t5.0": 2, "t5.1": 3, "t6.0": 4}
 
 
+async def test_a_servers_held_tasks_come_longest_waiting_first(store: TaskStore) -> None:
+    await placed(store, 1)
+    await placed(store, 2, created_at=NOON - 1)
+    await placed(store, 3, server_id=51)
+    await brought(store, await placed(store, 4), TaskState.QUEUED)
+    assert [task.id for task in await store.waiting_in(50, limit=9)] == ["t2.0", "t1.0"]
+    assert [task.id for task in await store.waiting_in(50, limit=1)] == ["t2.0"]
+
+
 async def test_due_times_left_in_the_far_future_are_brought_back(store: TaskStore) -> None:
     for number, due in enumerate((NOON - 1, NOON + 10, NOON + 11, NOON + 10**10)):
         await placed(store, number, due_at=due)

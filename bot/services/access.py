@@ -1,0 +1,167 @@
+"""A server's access rules: looked at before anything is held or fetched, and changed by its admins."""
+
+from collections.abc import Sequence
+
+from bot.domain import access, words
+from bot.domain.access import MOST_WORDS, WORD_LENGTH, Kind, Rule
+from bot.domain.audit import Deed
+from bot.domain.errors import Refusal
+from bot.domain.ports import Clock
+from storage.access import AccessStore
+
+_HOUR = 3_600_000
+#: The longest block that ends by itself, in hours.
+LONGEST = 30 * 24
+_NO_RULE = "There is no such rule in this server any more. `/admin access list` shows those there are."
+
+#: What a rule is about, as an admin named it: a Discord id, or a word not folded yet.
+Subject = tuple[Kind, str]
+
+
+class Access:
+    """Remembers nothing: a rule holds from the moment its change is on disk.
+
+    What changes rules returns words for the admin: what was done, and what holds now.
+    """
+
+    def __init__(self, store: AccessStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def check(
+        self,
+        server_id: int,
+        *,
+        member_id: int,
+        role_ids: frozenset[int],
+        channel_ids: Sequence[int],
+        prompt: str,
+    ) -> None:
+        """`Refusal` where a rule of the server is against it; `channel_ids` as in `access.verdict`."""
+        reason = access.verdict(
+            await self._store.concerning(member_id, server_id, self._clock()),
+            member_id=member_id,
+            role_ids=role_ids,
+            channel_ids=channel_ids,
+            prompt=prompt,
+        )
+        if reason:
+            raise Refusal(f"{reason} Nothing was held.")
+
+    async def rules(self, server_id: int) -> list[Rule]:
+        """Those in force, the newest first."""
+        return await self._store.of_server(server_id, self._clock())
+
+    async def allow(self, server_id: int, actor_id: int, subjects: Sequence[Subject]) -> str:
+        """Allow all of these, or none where one cannot be."""
+        asked = [_checked(server_id, subject) for subject in subjects]
+
+        def decide(rules: Sequence[Rule]) -> tuple[Sequence[Rule], Sequence[Deed]]:
+            after = list(rules)
+            for kind, subject in asked:
+                after = access.with_allowed(after, kind, subject)
+            return after, [_deed(server_id, actor_id, "allow", subject, rules, after) for subject in asked]
+
+        rules = await self._store.change(server_id, self._clock(), decide)
+        return _told("Allowed", [Rule(*subject, allowed=True) for subject in asked], rules)
+
+    async def deny(
+        self,
+        server_id: int,
+        actor_id: int,
+        subjects: Sequence[Subject],
+        *,
+        hours: int | None = None,
+        reason: str = "",
+    ) -> str:
+        """Deny all of these, or none where one cannot be. `hours` and `reason` are for a member."""
+        asked = [_checked(server_id, subject) for subject in subjects]
+        if (hours is not None or reason) and Kind.MEMBER not in {kind for kind, _ in asked}:
+            raise Refusal(
+                "`for` and `reason` go with a `member`: rules for all else hold until they are removed."
+            )
+        if hours is not None and not 1 <= hours <= LONGEST:
+            raise Refusal(
+                f"`for` was {hours} hours; it can be 1 to {LONGEST}. Left out, the block is for ever."
+            )
+        at, explained = self._clock(), " ".join(reason.split())
+        until = None if hours is None else at + hours * _HOUR
+        denials = [
+            Rule(kind, subject, allowed=False, until=until, reason=explained)
+            if kind is Kind.MEMBER
+            else Rule(kind, subject, allowed=False)
+            for kind, subject in asked
+        ]
+
+        def decide(rules: Sequence[Rule]) -> tuple[Sequence[Rule], Sequence[Deed]]:
+            after = list(rules)
+            for rule in denials:
+                after = access.with_denied(after, rule)
+            if sum(rule.kind is Kind.WORD for rule in after) > MOST_WORDS:
+                raise Refusal(
+                    f"{MOST_WORDS} words are blocked here, and more cannot be. Remove one that is no longer needed."
+                )
+            return after, [_deed(server_id, actor_id, "deny", rule.key, rules, after) for rule in denials]
+
+        return _told("Denied", denials, await self._store.change(server_id, at, decide))
+
+    async def remove(self, server_id: int, actor_id: int, rule_id: int) -> str:
+        """Take one rule of the server away, by its stored id."""
+        rule = next((rule for rule in await self.rules(server_id) if rule.id == rule_id), None)
+        if rule is None:
+            raise Refusal(_NO_RULE)
+
+        def decide(rules: Sequence[Rule]) -> tuple[Sequence[Rule], Sequence[Deed]]:
+            if rule not in rules:
+                raise Refusal(_NO_RULE)
+            after = [other for other in rules if other.id != rule_id]
+            return after, [_deed(server_id, actor_id, "remove", rule.key, rules, after)]
+
+        return _told("Removed", [rule], await self._store.change(server_id, self._clock(), decide))
+
+
+def _checked(server_id: int, subject: Subject) -> Subject:
+    """What a rule may be about, as it is stored."""
+    kind, text = subject
+    if kind is Kind.ROLE and text == str(server_id):
+        raise Refusal(
+            "@everyone is no role of its own here: `/admin pause` stops all clips, and without rules for roles "
+            "everybody may make them. `/admin access list` shows and removes rules."
+        )
+    if kind is not Kind.WORD:
+        return subject
+    word = words.folded(text)
+    if not word:
+        raise Refusal(
+            "The `word` has nothing in it that could be found in a prompt. Use letters, digits or emoji."
+        )
+    if len(word) > WORD_LENGTH:
+        raise Refusal(
+            f"The `word` has {len(word):,} characters as it is compared; at most {WORD_LENGTH} are allowed. "
+            "Shorten it."
+        )
+    return kind, word
+
+
+def _told(done: str, changed: Sequence[Rule], rules: Sequence[Rule]) -> str:
+    names = [
+        f"{rule.name} (until <t:{rule.until // 1000}:f>)" if rule.until else rule.name for rule in changed
+    ]
+    kinds = dict.fromkeys(rule.kind for rule in changed)
+    return "\n".join([f"{done}: {', '.join(names)}.", *(access.holds(rules, kind) for kind in kinds)])
+
+
+def _deed(
+    server_id: int, actor_id: int, verb: str, subject: Subject, before: Sequence[Rule], after: Sequence[Rule]
+) -> Deed:
+    old, new = ({rule.key: rule for rule in rules}.get(subject) for rules in (before, after))
+    rule = new or old or Rule(*subject, allowed=False)
+    return Deed(
+        server_id,
+        actor_id,
+        f"access {verb}",
+        subject=rule.name if rule.kind is not Kind.WORD else f"the word {rule.name}",
+        before=old.effect if old else "",
+        after=new.effect if new else "",
+        reason=new.reason if new else "",
+    )
