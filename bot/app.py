@@ -116,7 +116,7 @@ async def build(
         router = Router(
             catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
         )
-        access_rules = Access(AccessStore(database), clock)
+        access_rules = Access(AccessStore(database), servers, clock)
         requests = Requests(
             task_store,
             catalog,

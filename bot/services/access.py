@@ -8,6 +8,7 @@ from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
 from bot.domain.ports import Clock
 from storage.access import AccessStore
+from storage.servers import ServerStore
 
 _HOUR = 3_600_000
 #: The longest block that ends by itself, in hours.
@@ -18,14 +19,23 @@ _NO_RULE = "There is no such rule in this server any more. `/admin access list` 
 Subject = tuple[Kind, str]
 
 
+def paused(reason: str) -> str:
+    """The refusal while an admin has switched new clips off."""
+    return (
+        f"An admin of this server has paused new clips: {reason} Nothing was held; clips under way are still "
+        "finished. Try again later."
+    )
+
+
 class Access:
     """Remembers nothing: a rule holds from the moment its change is on disk.
 
     What changes rules returns words for the admin: what was done, and what holds now.
     """
 
-    def __init__(self, store: AccessStore, clock: Clock) -> None:
+    def __init__(self, store: AccessStore, servers: ServerStore, clock: Clock) -> None:
         self._store = store
+        self._servers = servers
         self._clock = clock
 
     async def check(
@@ -37,7 +47,10 @@ class Access:
         channel_ids: Sequence[int],
         prompt: str,
     ) -> None:
-        """`Refusal` where a rule of the server is against it; `channel_ids` as in `access.verdict`."""
+        """`Refusal` where the server is paused or a rule is against it; `channel_ids` as in `access.verdict`."""
+        server = await self._servers.get(server_id)
+        if server.pause_reason is not None:
+            raise Refusal(paused(server.pause_reason))
         reason = access.verdict(
             await self._store.concerning(member_id, server_id, self._clock()),
             member_id=member_id,

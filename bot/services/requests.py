@@ -14,7 +14,7 @@ from bot.domain.ports import Clock, NewId
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
 from bot.providers.downloads import Downloads
-from bot.services.access import Access
+from bot.services.access import Access, paused
 from bot.services.router import Router
 from storage.tasks import Placed, TaskStore
 
@@ -134,10 +134,7 @@ class Requests:
         _remove(frames)
         if placed.hit:
             raise OverLimit(await self._explained(placed.hit, order, prompt, offers[0]))
-        raise Refusal(
-            f"An admin of this server has paused new clips: {placed.pause_reason or 'no reason was given.'} "
-            "Nothing was held; clips under way are still finished."
-        )
+        raise Refusal(paused(placed.pause_reason or ""))
 
     async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
         """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""

@@ -81,7 +81,7 @@ async def test_choices_keep_discords_rules(scene: Scene) -> None:
     every = [part for command in payload(scene) for part in parts(command)]
     assert all(len(part.get("choices", [])) <= 25 for part in every)
     choices = [choice for part in every for choice in part.get("choices", [])]
-    assert all(1 <= len(choice["name"]) <= 100 and len(choice["value"]) <= 100 for choice in choices)
+    assert all(1 <= len(choice["name"]) <= 100 and len(str(choice["value"])) <= 100 for choice in choices)
 
 
 async def test_required_options_come_first(scene: Scene) -> None:

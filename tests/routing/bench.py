@@ -31,6 +31,7 @@ from storage.access import AccessStore
 from storage.database import open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
+from storage.servers import ServerStore
 from storage.tasks import TaskStore
 from tests.cogs.pictures import picture
 from tests.fakes import FakeClock, RecordingAnnouncer, SequentialIds
@@ -250,7 +251,7 @@ async def open_bench(
             downloads,
             providers=names,
             router=router,
-            access=Access(AccessStore(database), clock),
+            access=Access(AccessStore(database), ServerStore(database), clock),
             default_format=Format.parse("hailuo-2.3/6/768p"),
             frames=folder / "frames",
             clock=clock,

@@ -29,6 +29,7 @@ from storage.access import AccessStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
+from storage.servers import ServerStore
 from storage.tasks import TaskStore
 from tests.fakes import FakeClock, RecordingAnnouncer, ScriptedProvider, SequentialIds
 
@@ -93,7 +94,7 @@ class World:
         self.database: Database = await self._stack.enter_async_context(open_database(self.path))
         self.tasks = Store(self.database)
         self.ledger = LedgerStore(self.database)
-        self.access = Access(AccessStore(self.database), self.clock)
+        self.access = Access(AccessStore(self.database), ServerStore(self.database), self.clock)
         self.engine = await self._engine()
         await self.engine.recover()
         return self
