@@ -32,6 +32,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.limits import LimitRules
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
@@ -42,6 +43,7 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
+from cogs.admin import limits as limit_commands
 from cogs.admin import pause, rights
 from storage import lock
 from storage.database import Database, open_database
@@ -161,15 +163,20 @@ async def build(
             changed=board.changed,
             clock=clock,
         )
+        limit_rules = LimitRules(limits, ledger, servers, clock)
+        set_limit_button = limit_commands.set_button(limit_rules)
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    [limit_commands.group(limit_rules, set_limit_button)],
+                ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button],
+            [cancel_button, set_limit_button, limit_commands.LeaveButton],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(

@@ -24,14 +24,17 @@ CHANGED = (
 PRIVATELY = "Answered in private."
 
 
-async def acknowledge(interaction: discord.Interaction[Any], *, ephemeral: bool) -> bool:
+async def acknowledge(
+    interaction: discord.Interaction[Any], *, ephemeral: bool, thinking: bool = True
+) -> bool:
     """Answer within Discord's three seconds. False where the token is void: then nothing may be started.
 
-    An event that Discord delivers twice is acknowledged already; what follows finds the same tasks.
+    An event that Discord delivers twice is acknowledged already; what follows finds the same tasks. Without
+    `thinking` the message of a clicked button becomes the answer, in place of a new one.
     """
     interaction.extras[_PRIVATE] = ephemeral
     try:
-        await interaction.response.defer(ephemeral=ephemeral, thinking=True)
+        await interaction.response.defer(ephemeral=ephemeral, thinking=thinking)
     except discord.HTTPException as error:
         if error.code == _ALREADY:
             return True
@@ -51,7 +54,9 @@ async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
             interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent),
         )
     elif interaction.extras.get(_PRIVATE):
-        await _try(interaction, interaction.edit_original_response(content=text, allowed_mentions=silent))
+        await _try(
+            interaction, interaction.edit_original_response(content=text, view=None, allowed_mentions=silent)
+        )
     else:
         await _try(
             interaction,

@@ -67,6 +67,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spender:
+    """A member and what counts against them."""
+
+    member_id: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class LimitHit:
     """A limit that `price` micros more would pass; `until` is when its window ends, milliseconds since 1970."""
 
@@ -111,6 +119,7 @@ _OPERATORS = {
     Scope.BOT: "the operator's budget",
 }
 _SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
+_RATES = {Period.DAY: "a day", Period.MONTH: "a month", Period.TOTAL: "in total"}
 
 
 def name_of(limit: Limit) -> str:
@@ -130,6 +139,31 @@ def _whose(limit: Limit) -> str:
             return "the budget this server has set itself"
 
 
+def whom(limit: Limit) -> str:
+    """What an admin calls those it holds for; members and roles are Discord mentions."""
+    match limit.scope:
+        case Scope.MEMBER:
+            return f"<@{limit.subject}>" if limit.subject else "each member"
+        case Scope.ROLE:
+            return f"<@&{limit.subject}>"
+        case Scope.SERVER:
+            return "the whole server"
+        case Scope.PROVIDER:
+            return "each provider"
+        case Scope.BOT:
+            return "all servers together"
+
+
+def each(period: Period) -> str:
+    """As it stands behind an amount, such as "a day"."""
+    return _RATES[period]
+
+
+def rate(limit: Limit) -> str:
+    """The amount and its period, such as "$2.00 a day"."""
+    return f"{dollars(limit.micros)} {each(limit.period)}"
+
+
 def explain(hit: LimitHit) -> str:
     """The rule, the numbers and when it changes (as a Discord timestamp), for the member who was refused."""
     name, most, usage = name_of(hit.limit), hit.limit.micros, hit.usage
@@ -137,6 +171,8 @@ def explain(hit: LimitHit) -> str:
     numbers = (
         f"{dollars(usage.spent)} spent and {dollars(usage.held)} held of {dollars(most)}, so {left} is left"
     )
+    if most == 0:
+        return f"That costs {price}, and {name} is {dollars(most)}: it allows nothing. {_way_out(hit.limit)}"
     if hit.price > most:
         return f"That costs {price}, and {name} is {dollars(most)}: too dear at any time."
     if usage.spent + hit.price > most:
@@ -152,6 +188,12 @@ def _again(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
         return "It never starts anew by itself: an admin of this server can raise it."
     return f"It starts anew {_moment(hit)}."
+
+
+def _way_out(limit: Limit) -> str:
+    if limit.server_id == OPERATOR:
+        return "Only the operator of this bot can raise it."
+    return "An admin of this server can raise it."
 
 
 def _moment(hit: LimitHit) -> str:

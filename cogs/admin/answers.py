@@ -20,6 +20,15 @@ async def begin(interaction: discord.Interaction[Any]) -> int | None:
     return interaction.guild_id
 
 
+async def begin_click(interaction: discord.Interaction[Any]) -> int | None:
+    """As `begin`, for a button: the private message it stands in becomes the answer, any other one stays."""
+    private = interaction.message is not None and interaction.message.flags.ephemeral
+    if not await acknowledge(interaction, ephemeral=True, thinking=not private):
+        return None
+    await must_be_admin(interaction)
+    return interaction.guild_id
+
+
 def name_of_server(interaction: discord.Interaction[Any]) -> str:
     return interaction.guild.name if interaction.guild else ""
 
