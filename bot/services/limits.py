@@ -166,8 +166,10 @@ class LimitRules:
         name = await asyncio.to_thread(zones.zone_called, typed)
         if name is None:
             like = await asyncio.to_thread(zones.zones_like, typed, most=1)
-            advice = f"Did you mean {like[0]}?" if like else "Write one such as Europe/Berlin."
-            raise Refusal(f"{_found(typed)} is no time zone. {advice} The option completes what you type.")
+            guess = (
+                f"Did you mean {like[0]}?" if like and typed.strip() else "Write one such as Europe/Berlin."
+            )
+            raise Refusal(f"{_found(typed)} is no time zone. {guess} The option completes what you type.")
 
         def decide(server: Server) -> tuple[Server, Deed]:
             if server.zone == name:
