@@ -24,7 +24,7 @@ _CHOICES = 25
 _PERIODS = [app_commands.Choice(name=each(period), value=period.value) for period in Period]
 _DESCRIPTIONS = {
     "whom": "A member, a role, or @everyone for each member; left out, the whole server's budget",
-    "period": "A day, a month, or in total for ever",
+    "period": "A day, a month, or in total, which never starts anew",
 }
 _LEAVE = "conch:limit:leave"
 #: All that a confirming button knows, so that it works after a restart: the limit, and the micros it replaces.
