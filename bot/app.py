@@ -35,6 +35,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.limits import LimitRules
 from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
@@ -48,6 +49,7 @@ from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
 from cogs.admin import access, audit, doctor, pause, rights
+from cogs.admin import limits as limit_commands
 from cogs.admin import tasks as admin_tasks
 from storage import lock
 from storage.access import AccessStore
@@ -186,11 +188,14 @@ async def build(
         )
         server_tasks = admin_tasks.ServerTasks(oversight, task_commands, catalog, clock)
         checkup = Checkup(servers, limits, marks, router, catalog, providers=enabled, clock=clock)
+        limit_rules = LimitRules(limits, ledger, servers, clock)
+        set_limit_button = limit_commands.set_button(limit_rules)
         client.install(
             [
                 _admin(
-                    pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
+                    [limit_commands.group(limit_rules, set_limit_button)],
                     access.commands(access_rules, rule_menu),
+                    pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
                     admin_tasks.commands(server_tasks),
                     audit.commands(AuditStore(database)),
                     doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
@@ -200,7 +205,13 @@ async def build(
                 money.usage_command(usages, catalog, settings.data_dir / "cache"),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button, rule_menu, server_tasks.button],
+            [
+                cancel_button,
+                rule_menu,
+                server_tasks.button,
+                set_limit_button,
+                limit_commands.LeaveButton,
+            ],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(

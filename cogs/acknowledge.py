@@ -54,7 +54,9 @@ async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
             interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent),
         )
     elif interaction.extras.get(_PRIVATE):
-        await _try(interaction, interaction.edit_original_response(content=text, allowed_mentions=silent))
+        await _try(
+            interaction, interaction.edit_original_response(content=text, view=None, allowed_mentions=silent)
+        )
     else:
         await _try(
             interaction,

@@ -19,6 +19,7 @@ BORNE = """
 SELECT COALESCE(SUM(spent_micros - refunded_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
 FROM ledger WHERE held_at >= :since AND held_at < :until AND member_id = :member"""
 IN_SERVER = " AND server_id = :server"
+_SERVERS = f"{PAID}{IN_SERVER}"
 
 
 def hold(tx: Transaction, task: Task) -> None:
@@ -86,4 +87,9 @@ class LedgerStore:
             since=span.since,
             until=span.until,
         )
+        return Usage(**dict(row)) if row else Usage(0, 0)
+
+    async def of_server(self, server_id: int, span: Window) -> Usage:
+        """What a server's budget counts: money that went to providers, and what is held for them."""
+        row = await self._database.read_one(_SERVERS, server=server_id, since=span.since, until=span.until)
         return Usage(**dict(row)) if row else Usage(0, 0)

@@ -1,12 +1,24 @@
 """All SQL on limits: the operator's and the admins', and what counts against each in its window."""
 
 import sqlite3
-from collections.abc import Container, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, tzinfo
 
 from bot.domain.audit import Deed
-from bot.domain.limits import OPERATOR, Limit, LimitHit, Period, Scope, Usage, Window, applying, window
+from bot.domain.limits import (
+    OPERATOR,
+    Limit,
+    LimitHit,
+    Period,
+    Scope,
+    Spender,
+    Usage,
+    Window,
+    applying,
+    window,
+)
+from bot.domain.money import dollars
 from bot.domain.task import Task
 from storage import audit, servers
 from storage.database import Database, Transaction
@@ -133,19 +145,24 @@ def _put(tx: Transaction, limit: Limit) -> None:
     )
 
 
-def _take(tx: Transaction, limit: Limit) -> bool:
-    """Remove it, whatever its amount; whether there was one."""
-    changed = tx.run(
-        """
+def _take(tx: Transaction, limit: Limit) -> Limit | None:
+    """Remove it, whatever its amount; as it stood, or None where there was none."""
+    row = tx.one(
+        f"""
         DELETE FROM limits WHERE server_id = :server AND scope = :scope AND subject = :subject
           AND period = :period
-        """,
+        RETURNING {_COLUMNS}
+        """,  # noqa: S608 - our constant
         server=limit.server_id,
         scope=limit.scope.value,
         subject=limit.subject,
         period=limit.period.value,
     )
-    return changed == 1
+    return _limit_of(row) if row else None
+
+
+def _anything(_: Limit | None) -> None:
+    """The check of what may be changed whatever it is."""
 
 
 class LimitStore:
@@ -180,23 +197,64 @@ class LimitStore:
             found.append(Counted(limit, span, _usage_of(await self._database.read_one(sql, **values))))
         return found
 
-    async def put(self, limit: Limit, deed: Deed, at: int) -> None:
-        """Set an admin's limit, or change it, and write down who did."""
+    async def put(
+        self, limit: Limit, deed: Deed, at: int, *, check: Callable[[Limit | None], None] = _anything
+    ) -> None:
+        """Set an admin's limit, or change it, and write down who did, from which amount to which.
+
+        `check` gets the limit that stands now; a `Refusal` it raises changes nothing.
+        """
 
         def work(tx: Transaction) -> None:
-            _take(tx, limit)
+            before = _take(tx, limit)
+            check(before)
             _put(tx, limit)
-            audit.note(tx, deed, at)
+            audit.note(tx, replace(deed, before=_amount(before), after=_amount(limit)), at)
 
         await self._database.write(work)
 
-    async def clear(self, limit: Limit, deed: Deed, at: int) -> bool:
-        """Take an admin's limit away, whatever its amount; False where there was none, and nothing is noted."""
+    async def clear(self, limit: Limit, deed: Deed, at: int) -> Limit | None:
+        """Take an admin's limit away, whatever its amount, and write down who did.
 
-        def work(tx: Transaction) -> bool:
+        The limit as it stood; None where there was none, and nothing is noted.
+        """
+
+        def work(tx: Transaction) -> Limit | None:
             taken = _take(tx, limit)
             if taken:
-                audit.note(tx, deed, at)
+                audit.note(tx, replace(deed, before=_amount(taken)), at)
             return taken
 
         return await self._database.write(work)
+
+    async def used_up(self, limit: Limit, span: Window, *, most: int) -> tuple[list[Spender], int]:
+        """Members of its server who used as much as a limit or more, and have none of their own for its period.
+
+        The `most` who used most, and how many there are in all.
+        """
+        rows = await self._database.read(
+            """
+            WITH used AS (
+              SELECT member_id, SUM(spent_micros - refunded_micros) AS spent, SUM(held_micros) AS held
+              FROM ledger WHERE server_id = :server AND held_at >= :since AND held_at < :until
+              GROUP BY member_id
+            )
+            SELECT member_id, spent, held, COUNT(*) OVER () AS members FROM used
+            WHERE spent + held >= :least AND NOT EXISTS (
+              SELECT 1 FROM limits WHERE server_id = :server AND scope = 'member' AND period = :period
+                AND subject = CAST(used.member_id AS TEXT))
+            ORDER BY spent + held DESC, member_id LIMIT :most
+            """,
+            server=limit.server_id,
+            since=span.since,
+            until=span.until,
+            period=limit.period.value,
+            least=max(limit.micros, 1),
+            most=most,
+        )
+        spenders = [Spender(row["member_id"], Usage(row["spent"], row["held"])) for row in rows]
+        return spenders, rows[0]["members"] if rows else 0
+
+
+def _amount(limit: Limit | None) -> str:
+    return "" if limit is None else dollars(limit.micros)

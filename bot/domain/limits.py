@@ -67,6 +67,14 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spender:
+    """A member and what counts against them."""
+
+    member_id: int
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
 class LimitHit:
     """A limit that `price` micros more would pass; `until` is when its window ends, milliseconds since 1970."""
 
@@ -167,6 +175,8 @@ def explain(hit: LimitHit) -> str:
     numbers = (
         f"{dollars(usage.spent)} spent and {dollars(usage.held)} held of {dollars(most)}, so {left} is left"
     )
+    if most == 0:
+        return f"That costs {price}, and {name} is {dollars(most)}: it allows nothing. {_way_out(hit.limit)}"
     if hit.price > most:
         return f"That costs {price}, and {name} is {dollars(most)}: too dear at any time."
     if usage.spent + hit.price > most:
@@ -182,6 +192,12 @@ def _again(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
         return "It never starts anew by itself: an admin of this server can raise it."
     return f"It starts anew {_moment(hit)}."
+
+
+def _way_out(limit: Limit) -> str:
+    if limit.server_id == OPERATOR:
+        return "Only the operator of this bot can raise it."
+    return "An admin of this server can raise it."
 
 
 def _moment(hit: LimitHit) -> str:

@@ -43,4 +43,29 @@ def zone(name: str) -> ZoneInfo:
 
 @cache
 def zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    """The IANA names. The first call reads the whole zone database: call it in a thread."""
+    # `localtime` is another zone on another machine, `Factory` none at all.
+    return frozenset(available_timezones() - {"localtime", "Factory"})
+
+
+def zones_like(typed: str, *, most: int) -> list[str]:
+    """Names that begin with what is typed, then those whose city does, then those that hold it anywhere."""
+    wanted = _folded(typed)
+    found = [name for name in sorted(zone_names()) if wanted in _folded(name)]
+    return sorted(found, key=lambda name: _distance(wanted, _folded(name)))[:most]
+
+
+def zone_called(typed: str) -> str | None:
+    """The IANA name, however its letters were written; None where there is none."""
+    wanted = _folded(typed)
+    return next((name for name in zone_names() if _folded(name) == wanted), None)
+
+
+def _distance(wanted: str, name: str) -> int:
+    if name.startswith(wanted):
+        return 0
+    return 1 if name.rpartition("/")[2].startswith(wanted) else 2
+
+
+def _folded(name: str) -> str:
+    return "_".join(name.split()).casefold()

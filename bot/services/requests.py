@@ -169,11 +169,10 @@ class Requests:
         if hit.limit.scope is Scope.SERVER:
             drafts = self._drafts(order, prompt, offer, offer.micros, ())
             await self._tasks.note_refused(drafts, order.role_ids)
-        for count in sorted({order.count, 1}, reverse=True):
+        for count in range(order.count, 0, -1):
             if fits := await self._dearest_fitting(replace(order, count=count), prompt):
-                clips = "" if count == order.count else "One clip of "
-                would = f"{self._catalog.label(fits)} would still fit."
-                return f"{explain(hit)} {clips}{would}"
+                clips = "" if order.count == 1 else "One clip of " if count == 1 else f"{count} clips of "
+                return f"{explain(hit)} {clips}{self._catalog.label(fits)} would still fit."
         return f"{explain(hit)} No other format would fit either."
 
     async def _dearest_fitting(self, order: Order, prompt: str) -> Offer | None:

@@ -12,13 +12,13 @@ from cogs.admin.rights import must_be_admin
 _SILENT = discord.AllowedMentions.none()
 
 
-async def begin(interaction: discord.Interaction[Any], *, in_place: bool = False) -> int | None:
+async def begin(interaction: discord.Interaction[Any]) -> int | None:
     """Acknowledge in private; the server's id, or None where nothing may be started. `Refusal` for no admin.
 
-    `in_place`: the answer to a button on a private message takes that message's place.
+    The answer to a click on a private message takes that message's place.
     """
     private = interaction.message is not None and interaction.message.flags.ephemeral
-    if not await acknowledge(interaction, ephemeral=True, in_place=in_place and private):
+    if not await acknowledge(interaction, ephemeral=True, in_place=private):
         return None
     await must_be_admin(interaction)
     return interaction.guild_id

@@ -52,7 +52,7 @@ class ServerTasks:
             await self._tell(interaction, search, await self._oversight.find(search))
 
     async def turn(self, interaction: discord.Interaction[Any], turn: Turn) -> None:
-        if await begin(interaction, in_place=True):
+        if await begin(interaction):
             page = await self._oversight.find(turn.search, edge=turn.edge, newer=turn.newer)
             await self._tell(interaction, turn.search, page)
 

@@ -305,7 +305,7 @@ async def test_several_clips_are_held_all_or_none(open_bot: Open) -> None:
 
 async def test_a_refused_picture_command_keeps_no_picture(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=0) as scene:
-        assert "too dear" in await refused(scene, await scene.video("transition", **BOTH))
+        assert "it allows nothing" in await refused(scene, await scene.video("transition", **BOTH))
 
 
 # --------------------------------------------------------------------- pictures

@@ -1,0 +1,266 @@
+"""Admins' limits: what a new one would mean, setting and clearing it, and the zone whose days they follow."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC
+
+from bot.domain import servers as zones
+from bot.domain.audit import Deed
+from bot.domain.errors import Refusal
+from bot.domain.limits import (
+    OPERATOR,
+    Limit,
+    Period,
+    Scope,
+    Spender,
+    Usage,
+    Window,
+    applying,
+    each,
+    rate,
+    whom,
+    window,
+)
+from bot.domain.money import dollars, parse_dollars
+from bot.domain.ports import Clock
+from bot.domain.servers import Server
+from storage.ledger import LedgerStore
+from storage.limits import Counted, LimitStore
+from storage.servers import ServerStore
+
+#: A member's roles; None for one who has left the server.
+RolesOf = Callable[[int], Awaitable[frozenset[int] | None]]
+
+#: Members whose roles are asked for to say for whom a new limit decides: each is a call to Discord.
+LOOKED_UP = 25
+_LISTED = 10
+_FOUND_LENGTH = 40
+_AMOUNT = re.compile(r"\$?\s*([0-9]+(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a limit would mean if it were set now, in place of `before` micros or of none.
+
+    `usage` is that of a budget, `over` are members whom it would leave nothing, the most spent first, and `more`
+    are further ones. Of `unseen` members who used as much it was not looked at whether it decides for them.
+    """
+
+    limit: Limit
+    before: int | None
+    until: int
+    usage: Usage | None = None
+    over: Sequence[Spender] = ()
+    more: int = 0
+    unseen: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """`limit` as it stood; `instead` decides now for those it was for, or only the operator's `above`."""
+
+    limit: Limit
+    instead: Limit | None
+    above: Sequence[Limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All of a server's limits in the order of a list, the operator's, and how far its budgets are used up."""
+
+    limits: Sequence[Limit]
+    above: Sequence[Limit]
+    budgets: Mapping[Limit, Counted]
+    zone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The zone a server's limits follow, and its running day and month."""
+
+    zone: str
+    day: Window
+    month: Window
+
+
+def amount_of(text: str) -> int:
+    """Micros of the dollars that an admin typed."""
+    match = _AMOUNT.fullmatch(text.strip())
+    try:
+        if match:
+            return parse_dollars(match[1])
+        problem = "is no amount of dollars"
+    except ValueError:
+        problem = "is too much"
+    raise Refusal(
+        f"{_found(text)} {problem}. Write dollars such as 2 or $2.50, $100,000,000 at most and with no more than six "
+        "digits after the dot; 0 allows nothing."
+    )
+
+
+class LimitRules:
+    def __init__(self, limits: LimitStore, ledger: LedgerStore, servers: ServerStore, clock: Clock) -> None:
+        self._limits = limits
+        self._ledger = ledger
+        self._servers = servers
+        self._clock = clock
+
+    async def propose(self, limit: Limit, roles_of: RolesOf) -> Preview:
+        """What would come of a limit; `Refusal` where it may not be set, or is already."""
+        await self._must_be_allowed(limit)
+        others = await self._limits.of_server(limit.server_id)
+        found = next((one for one in others if _same(one, limit)), None)
+        _must_differ(found, limit)
+        span = await self._span(limit)
+        preview = Preview(limit, _micros(found), span.until)
+        if limit.scope is Scope.SERVER:
+            return replace(preview, usage=await self._ledger.of_server(limit.server_id, span))
+        if limit.scope is Scope.MEMBER and limit.subject:
+            member = int(limit.subject)
+            used = await self._ledger.of_member(member, span, server_id=limit.server_id)
+            return replace(
+                preview, over=[Spender(member, used)] if used.total >= max(limit.micros, 1) else []
+            )
+        others = [one for one in others if not _same(one, limit)]
+        return await self._whom_it_stops(preview, span, others, roles_of)
+
+    async def set(self, limit: Limit, before: int | None, actor_id: int) -> None:
+        """Set a limit in place of `before` micros, or of none; `Refusal` where something else stands there."""
+        await self._must_be_allowed(limit)
+
+        def check(found: Limit | None) -> None:
+            _must_differ(found, limit)
+            if before != _micros(found):
+                now = f"it is {rate(found)}" if found else "there is none"
+                raise Refusal(
+                    f"The limit for {whom(limit)} was changed meanwhile: {now} now. Nothing was changed; look again "
+                    "with `/admin limits set`."
+                )
+
+        await self._limits.put(limit, _deed(limit, actor_id, "limits set"), self._clock(), check=check)
+
+    async def clear(self, limit: Limit, actor_id: int, role_ids: frozenset[int]) -> Cleared:
+        """Take a limit away, whatever its amount; `role_ids` are those of the member it is for."""
+        deed = _deed(limit, actor_id, "limits clear")
+        taken = await self._limits.clear(limit, deed, self._clock())
+        left = await self._limits.of_server(limit.server_id)
+        if taken is None:
+            raise Refusal(f"There is no limit {each(limit.period)} for {whom(limit)}. {_there_are(left)}")
+        above = [one for one in await self._limits.of_server(OPERATOR) if _kind(one) is _kind(limit)]
+        return Cleared(taken, _instead(limit, left, role_ids), above)
+
+    async def overview(self, server_id: int) -> Overview:
+        server = await self._servers.get(server_id)
+        own = sorted(await self._limits.of_server(server_id), key=_place)
+        above = await self._limits.of_server(OPERATOR)
+        budgets = {}
+        for limit in (one for one in [*own, *above] if one.scope is Scope.SERVER):
+            span = await self._span(limit, server)
+            budgets[limit] = Counted(limit, span, await self._ledger.of_server(server_id, span))
+        return Overview(own, above, budgets, server.zone)
+
+    async def choose_zone(self, server_id: int, server_name: str, actor_id: int, typed: str) -> Calendar:
+        """Let the days and months of a server's own limits begin at midnight there."""
+        name = await asyncio.to_thread(zones.zone_called, typed)
+        if name is None:
+            like = await asyncio.to_thread(zones.zones_like, typed, most=1)
+            guess = (
+                f"Did you mean {like[0]}?" if like and typed.strip() else "Write one such as Europe/Berlin."
+            )
+            raise Refusal(f"{_found(typed)} is no time zone. {guess} The option completes what you type.")
+
+        def decide(server: Server) -> tuple[Server, Deed]:
+            if server.zone == name:
+                raise Refusal(f"The time zone is {name} already; nothing was changed.")
+            deed = Deed(server_id, actor_id, "limits zone", before=server.zone, after=name)
+            return replace(server, zone=name), deed
+
+        at = self._clock()
+        tz = (await self._servers.change(server_id, server_name, at, decide)).tz
+        return Calendar(name, window(Period.DAY, at, tz), window(Period.MONTH, at, tz))
+
+    async def _must_be_allowed(self, limit: Limit) -> None:
+        for most in await self._limits.of_server(OPERATOR):
+            if _kind(most) is _kind(limit) and most.period is limit.period and limit.micros > most.micros:
+                raise Refusal(
+                    f"{rate(limit)} is more than the operator of this bot allows {whom(most)}: {rate(most)}. "
+                    f"An admin can only go lower: choose {dollars(most.micros)} or less. Nothing was changed."
+                )
+
+    async def _whom_it_stops(
+        self, preview: Preview, span: Window, others: Sequence[Limit], roles_of: RolesOf
+    ) -> Preview:
+        limit = preview.limit
+        spenders, members = await self._limits.used_up(limit, span, most=LOOKED_UP)
+        by_role = any(one.scope is Scope.ROLE and one.period is limit.period for one in [limit, *others])
+        if not by_role:
+            return replace(preview, over=spenders, more=members - len(spenders))
+        roles = await asyncio.gather(*(roles_of(one.member_id) for one in spenders))
+        over = [
+            one
+            for one, role_ids in zip(spenders, roles, strict=True)
+            if role_ids is not None
+            and limit in applying([limit, *others], member_id=one.member_id, role_ids=role_ids)
+        ]
+        return replace(preview, over=over, unseen=members - len(spenders))
+
+    async def _span(self, limit: Limit, server: Server | None = None) -> Window:
+        if limit.server_id == OPERATOR:
+            return window(limit.period, self._clock(), UTC)
+        server = server or await self._servers.get(limit.server_id)
+        # The first zone that is asked for reads the whole zone database.
+        return window(limit.period, self._clock(), await asyncio.to_thread(zones.zone, server.zone))
+
+
+def _kind(limit: Limit) -> Scope:
+    """What the operator limits too: what one member spends, or a server."""
+    return Scope.MEMBER if limit.personal else limit.scope
+
+
+def _same(one: Limit, other: Limit) -> bool:
+    """For the same in the same period, whatever the amounts."""
+    return replace(one, micros=0) == replace(other, micros=0)
+
+
+def _micros(limit: Limit | None) -> int | None:
+    return None if limit is None else limit.micros
+
+
+def _must_differ(found: Limit | None, limit: Limit) -> None:
+    if found == limit:
+        raise Refusal(f"The limit for {whom(limit)} is {rate(limit)} already; nothing was changed.")
+
+
+def _place(limit: Limit) -> tuple[int, str, int]:
+    """In a list: the budget, each member, roles, members."""
+    ranks = {Scope.SERVER: 0, Scope.MEMBER: 3 if limit.subject else 1, Scope.ROLE: 2}
+    return ranks[limit.scope], limit.subject, list(Period).index(limit.period)
+
+
+def _instead(limit: Limit, left: Sequence[Limit], role_ids: frozenset[int]) -> Limit | None:
+    """The server's limit that decides where another was taken away; for a role's, where no closer one does."""
+    if limit.scope is Scope.SERVER or not limit.subject:
+        return None
+    member = int(limit.subject) if limit.scope is Scope.MEMBER else 0
+    decide = applying(left, member_id=member, role_ids=role_ids)
+    return next((one for one in decide if one.personal and one.period is limit.period), None)
+
+
+def _there_are(limits: Sequence[Limit]) -> str:
+    if not limits:
+        return "This server has set none; `/admin limits list` shows what the operator allows."
+    named = "; ".join(f"{whom(one)} {rate(one)}" for one in sorted(limits, key=_place)[:_LISTED])
+    more = f"; and {len(limits) - _LISTED} more" if len(limits) > _LISTED else ""
+    return f"There are: {named}{more}."
+
+
+def _deed(limit: Limit, actor_id: int, action: str) -> Deed:
+    return Deed(limit.server_id, actor_id, action, subject=f"{whom(limit)}, {each(limit.period)}")
+
+
+def _found(text: str) -> str:
+    """What was typed, inside a code span that it cannot end."""
+    words = " ".join(text.replace("`", "'").split())[:_FOUND_LENGTH]
+    return f"`{words}`" if words else "What you typed"

@@ -1,0 +1,192 @@
+"""`/admin limits`: money limits of the server, a role, a member or each member, and the zone of their days."""
+
+import asyncio
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+import aiohttp
+import discord
+from discord import app_commands
+
+from bot.domain.errors import Refusal
+from bot.domain.limits import Limit, Period, Scope, each
+from bot.domain.servers import zones_like
+from bot.services.limits import LimitRules, RolesOf, amount_of
+from cogs.acknowledge import on_error
+from cogs.admin import limit_words
+from cogs.admin.answers import answer, begin, name_of_server
+
+Whom = discord.Member | discord.User | discord.Role
+
+_CHOICES = 25
+_PERIODS = [app_commands.Choice(name=each(period), value=period.value) for period in Period]
+_DESCRIPTIONS = {
+    "whom": "A member, a role, or @everyone for each member; left out, the whole server's budget",
+    "period": "A day, a month, or in total, which never starts anew",
+}
+_LEAVE = "conch:limit:leave"
+#: All that a confirming button knows, so that it works after a restart: the limit, and the micros it replaces.
+_PROPOSAL = re.compile(
+    r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>[0-9]{0,20}):(?P<period>day|month|total)"
+    r":(?P<micros>[0-9]{1,15}):(?P<before>[0-9]{1,15}|none)"
+)
+
+
+def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]]) -> app_commands.Group:
+    """The commands; `button` makes what `set_button` returned, of a proposal."""
+    limits = app_commands.Group(name="limits", description="Money limits of this server")
+
+    @limits.command(name="set", description="Set or change a limit; you see first what it means")
+    @app_commands.describe(amount="Dollars, such as 2.50; 0 allows nothing", **_DESCRIPTIONS)
+    @app_commands.choices(period=_PERIODS)
+    async def set_limit(
+        interaction: discord.Interaction[Any], amount: str, period: str, whom: Whom | None = None
+    ) -> None:
+        if server_id := await begin(interaction):
+            limit = _limit(server_id, whom, period, amount_of(amount))
+            found = await rules.propose(limit, _roles_of(interaction))
+            view = discord.ui.View(timeout=None)
+            view.add_item(button(_written(limit, found.before)))
+            view.add_item(LeaveButton())
+            await answer(interaction, limit_words.preview(found), view=view)
+
+    @limits.command(name="list", description="Every limit here, and the operator's above them")
+    async def list_limits(interaction: discord.Interaction[Any]) -> None:
+        if server_id := await begin(interaction):
+            words, whole = limit_words.overview(await rules.overview(server_id))
+            files = [discord.File(io.BytesIO(whole.encode()), "limits.txt")] if whole else []
+            await answer(interaction, words, files=files)
+
+    @limits.command(name="clear", description="Take a limit away")
+    @app_commands.describe(**_DESCRIPTIONS)
+    @app_commands.choices(period=_PERIODS)
+    async def clear_limit(
+        interaction: discord.Interaction[Any], period: str, whom: Whom | None = None
+    ) -> None:
+        if server_id := await begin(interaction):
+            limit = _limit(server_id, whom, period, micros=0)
+            done = await rules.clear(limit, interaction.user.id, _role_ids(whom))
+            await answer(interaction, limit_words.cleared(done))
+
+    @limits.command(name="zone", description="Where this server's days and months begin at midnight")
+    @app_commands.describe(zone="A time zone such as Europe/Berlin")
+    async def choose_zone(interaction: discord.Interaction[Any], zone: str) -> None:
+        if server_id := await begin(interaction):
+            name = name_of_server(interaction)
+            now = await rules.choose_zone(server_id, name, interaction.user.id, zone)
+            await answer(interaction, limit_words.zone_chosen(now))
+
+    @choose_zone.autocomplete("zone")
+    async def complete(_: discord.Interaction[Any], typed: str) -> list[app_commands.Choice[str]]:
+        found = await asyncio.to_thread(zones_like, typed, most=_CHOICES)
+        return [app_commands.Choice(name=name, value=name) for name in found]
+
+    return limits
+
+
+def set_button(rules: LimitRules) -> type[discord.ui.DynamicItem[Any]]:
+    """Sets the limit that its id names, while what it replaces is still what was shown."""
+
+    class SetButton(
+        discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"conch:limit:set:(?P<proposal>.{0,80})"
+    ):
+        def __init__(self, proposal: str) -> None:
+            super().__init__(
+                discord.ui.Button(
+                    label="Set it",
+                    style=discord.ButtonStyle.primary,
+                    custom_id=f"conch:limit:set:{proposal}",
+                )
+            )
+            self._proposal = proposal
+
+        @classmethod
+        async def from_custom_id(
+            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> "SetButton":
+            return cls(match["proposal"])
+
+        async def callback(self, interaction: discord.Interaction[Any]) -> None:
+            try:
+                if server_id := await begin(interaction):
+                    limit, before = _proposed(self._proposal, server_id)
+                    await rules.set(limit, before, interaction.user.id)
+                    await answer(interaction, limit_words.was_set(limit, before))
+            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+                await on_error(interaction, error)
+
+    return SetButton
+
+
+class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAVE):
+    """Takes the offer to set a limit away."""
+
+    def __init__(self) -> None:
+        super().__init__(discord.ui.Button(label="Leave it", custom_id=_LEAVE))
+
+    @classmethod
+    async def from_custom_id(
+        cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], _match: re.Match[str], /
+    ) -> "LeaveButton":
+        return cls()
+
+    async def callback(self, interaction: discord.Interaction[Any]) -> None:
+        try:
+            if await begin(interaction):
+                await answer(interaction, "Left as it is: nothing was changed.")
+        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+            await on_error(interaction, error)
+
+
+def _written(limit: Limit, before: int | None) -> str:
+    was = "none" if before is None else before
+    return f"{limit.scope}:{limit.subject}:{limit.period}:{limit.micros}:{was}"
+
+
+def _proposed(text: str, server_id: int) -> tuple[Limit, int | None]:
+    found = _PROPOSAL.fullmatch(text)
+    if found is None:
+        raise Refusal("This button names no limit. Nothing was changed; use `/admin limits set` again.")
+    scope, period = Scope(found["scope"]), Period(found["period"])
+    limit = Limit(scope, period, int(found["micros"]), found["subject"] or "", server_id=server_id)
+    return limit, None if found["before"] == "none" else int(found["before"])
+
+
+def _limit(server_id: int, whom: Whom | None, period: str, micros: int) -> Limit:
+    if period not in set(Period):
+        raise Refusal("There is no such period. Choose a day, a month, or in total.")
+    scope, subject = _target(whom)
+    return Limit(scope, Period(period), micros, subject, server_id=server_id)
+
+
+def _target(whom: Whom | None) -> tuple[Scope, str]:
+    if whom is None:
+        return Scope.SERVER, ""
+    if isinstance(whom, discord.Role):
+        return (Scope.MEMBER, "") if whom.is_default() else (Scope.ROLE, str(whom.id))
+    return Scope.MEMBER, str(whom.id)
+
+
+def _role_ids(whom: Any) -> frozenset[int]:
+    """A member's; none for somebody who has left."""
+    return frozenset(role.id for role in getattr(whom, "roles", ()))
+
+
+def _roles_of(interaction: discord.Interaction[Any]) -> RolesOf:
+    """Asks Discord: without the intent for members the bot knows nobody's roles."""
+    guild = interaction.guild
+
+    async def ask(member_id: int) -> frozenset[int] | None:
+        try:
+            return _role_ids(await guild.fetch_member(member_id)) if guild else None
+        except discord.NotFound:
+            return None
+        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
+            raise Refusal(
+                "Discord does not say just now which roles members have, and whom this limit would stop depends on "
+                "them. Nothing was changed; try again in a minute."
+            ) from error
+
+    return ask
