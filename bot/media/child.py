@@ -7,7 +7,9 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -37,15 +39,22 @@ class ChildFailed(BotError):
 
 
 async def run(
-    job: str, arguments: dict[str, Any], *, cpu_seconds: int, memory_bytes: int, seconds: float
+    job: str,
+    arguments: dict[str, Any],
+    *,
+    cpu_seconds: int,
+    memory_bytes: int,
+    seconds: float,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The job's answer. Waits for a free slot first; `seconds` count from the start of the child.
 
+    `environment` is what the job's libraries read besides the little that every child is given.
     `{"refused": "sentence"}` is an answer too; `ChildFailed` where there is none.
     """
     order = {"arguments": arguments, "cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
     async with _slot():
-        process = await _start(job)
+        process = await _start(job, environment)
         try:
             async with asyncio.timeout(seconds):
                 stdout, stderr = await _converse(process, json.dumps(order).encode())
@@ -56,14 +65,14 @@ async def run(
     return _answer(process.returncode, stdout, stderr, cpu_seconds)
 
 
-async def _start(job: str) -> asyncio.subprocess.Process:
+async def _start(job: str, environment: Mapping[str, str]) -> asyncio.subprocess.Process:
     try:
         return await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-X", "utf8", "-c", _START, str(_ROOT), job),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={name: os.environ[name] for name in _KEPT if name in os.environ} | _EXTRA,
+            env={name: os.environ[name] for name in _KEPT if name in os.environ} | _EXTRA | dict(environment),
             start_new_session=True,  # Ctrl+C in a terminal is for the bot, which then ends its children
         )
     except OSError as error:

@@ -156,17 +156,19 @@ async def test_secrets_of_the_environment_stay_outside(
 
 def test_the_bot_process_loads_no_decoder() -> None:
     code = (
-        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.paint, bot.providers.sandbox;"
-        "print(json.dumps([name for name in ('PIL', 'av') if name in sys.modules]))"
+        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.paint, bot.media.charts, bot.app;"
+        "print(json.dumps([name for name in ('PIL', 'av', 'numpy', 'matplotlib') if name in sys.modules]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
     assert json.loads(run.stdout) == []
 
 
-def test_the_child_loads_no_pydantic() -> None:
+def test_the_child_loads_no_pydantic(tmp_path: Path) -> None:
     """It would cost each child a tenth of a second."""
     code = (
         "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.paint;"
+        "import bot.media.jobs.chart;"
         "sys.exit('pydantic' in sys.modules or 'bot.domain' in sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    environment = os.environ | {"MPLCONFIGDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment)
