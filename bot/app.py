@@ -24,6 +24,7 @@ from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
 from bot.domain.task import Task
 from bot.posting.board import Board
+from bot.posting.reports import ReportWriter
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
@@ -35,6 +36,7 @@ from bot.services.hooks import Hooks
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
+from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.router import Router
 from bot.services.submitting import Submitting
@@ -42,13 +44,15 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import pause, rights
+from cogs.admin import pause, report, rights
 from storage import lock
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.reports import ReportStore
 from storage.servers import ServerStore
+from storage.spending import SpendingStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -161,9 +165,14 @@ async def build(
             changed=board.changed,
             clock=clock,
         )
+        reports = Reports(ReportStore(database), SpendingStore(database), limits, servers, clock)
+        report_writer = ReportWriter(reports, catalog, cache=settings.data_dir / "cache")
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    report.commands(reports, report_writer),
+                ),
                 video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),

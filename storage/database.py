@@ -190,7 +190,7 @@ class Reads:
         return rows[0] if rows else None
 
     async def stream(self, sql: str, **values: Any) -> AsyncIterator[sqlite3.Row]:
-        """The same rows a few at a time, all as committed when the first is read; for more than memory should hold."""
+        """The same a few rows at a time, for more than memory should hold; all as committed at one moment."""
         self._must_be_open()
         with _failures_explained():
             async with self._reader.execute(sql, values) as cursor:
@@ -266,8 +266,7 @@ async def open_reader(path: Path) -> AsyncIterator[Reads]:
 
     `SetupError` says what is wrong with the file and what to do.
     """
-    address = await asyncio.to_thread(_readable, path)
-    before = path.stat()
+    address, before = await asyncio.to_thread(_readable, path)
     async with aiosqlite.connect(
         address, uri=True, isolation_level=None, timeout=_BUSY_MILLISECONDS / 1000
     ) as reader:
@@ -278,8 +277,7 @@ async def open_reader(path: Path) -> AsyncIterator[Reads]:
             yield reads
         finally:
             reads.close()
-    after = path.stat()
-    if _IMMUTABLE in address and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, after.st_size):
+    if _IMMUTABLE in address and await asyncio.to_thread(_stamp, path) != before:
         raise SetupError(
             f"DATABASE_URL: a bot began to write to {path} while it was read, so what was read may be wrong. "
             "Run this again."
@@ -318,8 +316,8 @@ def examine(path: Path) -> bool:
         lock.release()
 
 
-def _readable(path: Path) -> str:
-    """Check a file that is only to be read; its address for SQLite."""
+def _readable(path: Path) -> tuple[str, tuple[int, int]]:
+    """Check a file that is only to be read; its address for SQLite, and what changes when somebody writes to it."""
     if path.is_dir():
         raise _a_folder(path)
     if not os.access(path, os.R_OK):
@@ -327,13 +325,18 @@ def _readable(path: Path) -> str:
             f"DATABASE_URL: this user has no {path}: no bot has run with it yet, or another user's."
         )
     with _told(path):
-        address = _address(path)
+        address, stamp = _address(path), _stamp(path)
         if _looked_at(path, address):
             raise SetupError(
-                f"DATABASE_URL: {path} was written by an older Conch (this one knows schema {migrate.known()[-1]}). "
-                "Start the bot once, which brings it up to date; then run this again."
+                f"DATABASE_URL: {path} is empty or was written by an older Conch (this one knows schema "
+                f"{migrate.known()[-1]}). Start the bot once, which brings it up to date; then run this again."
             )
-        return address
+        return address, stamp
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _address(path: Path) -> str:

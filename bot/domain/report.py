@@ -1,6 +1,5 @@
 """What a period cost: its tasks in groups, which every total is a sum of. A task counts where it was held."""
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -110,15 +109,17 @@ class Span(StrEnum):
 
 
 def asked_for(
-    span: Span, at: int, zone: tzinfo, *, first: str | None = None, last: str | None = None
+    period: str, at: int, zone: tzinfo, *, first: str | None = None, last: str | None = None
 ) -> Window:
     """The window of a report asked for at the moment `at` (milliseconds since 1970).
 
-    `first` and `last` are days as people write them, both of them in the report; they replace `span`. `Refusal`
-    where they cannot be.
+    `first` and `last` are days as people write them, both of them in the report; they replace
+    `period`, a value of `Span`. `Refusal` where there is no such period.
     """
     if first is None and last is None:
-        return _named(span, at, zone)
+        if period not in set(Span):
+            raise Refusal(f"`period`: found {period[:40]!r}, need one of {', '.join(Span)}.")
+        return _named(Span(period), at, zone)
     today = day_of(at, zone)
     begin = None if first is None else _read_day("from", first, today, zone)
     end = today if last is None else _read_day("to", last, today, zone)
@@ -145,16 +146,14 @@ def _named(span: Span, at: int, zone: tzinfo) -> Window:
 
 
 def _read_day(name: str, text: str, today: date, zone: tzinfo) -> date:
-    written = text.strip()
     try:
-        # `fromisoformat` alone takes weeks and days without hyphens too.
-        if not re.fullmatch(r"\d{4}-\d\d-\d\d", written, re.ASCII):
-            raise ValueError
-        day = date.fromisoformat(written)
+        day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=zone).date()
     except ValueError:
         raise Refusal(f"`{name}`: found {text[:40]!r}, need a day such as {today}.") from None
     if day > today:
-        raise Refusal(f"`{name}`: {day} is yet to come; today is {today} ({zone}). Name today or a day before.")
+        raise Refusal(
+            f"`{name}`: {day} is yet to come; today is {today} ({zone}). Name today or a day before."
+        )
     return day
 
 
