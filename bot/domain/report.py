@@ -94,8 +94,10 @@ class Report:
         found: dict[K, Sums] = defaultdict(Sums)
         for group in self.groups:
             found[key(group)] += group.sums
-        order = sorted(found.items(), key=lambda item: (item[1].spent + item[1].held, item[1].clips))
-        return dict(reversed(order))
+        order = sorted(
+            found.items(), key=lambda item: (item[1].spent + item[1].held, item[1].clips), reverse=True
+        )
+        return dict(order)
 
 
 class Span(StrEnum):
