@@ -139,7 +139,7 @@ async def check(settings: Settings, say: Say) -> bool:
         async for stray in books.strays():
             wrong, entries = wrong + 1, entries + 1
             say(stray)
-        verdict = f"{wrong:,} disagree: see above" if wrong else "all agree"
+        verdict = f"{wrong:,} disagree, see above" if wrong else "all agree"
         say(f"{tasks:,} tasks and {entries:,} entries checked: {verdict}.")
         await _compare(books, say)
     return not wrong
