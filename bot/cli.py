@@ -22,7 +22,7 @@ _ENV_FILE = Path(".env")
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; 0 when it went well, 1 when it did not, 2 when the settings must be changed first."""
+    """Run a command; 0 when it went well, 1 when it did not, 2 when settings or database must be mended first."""
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.command == "demo":
@@ -32,9 +32,9 @@ def main(arguments: list[str]) -> int:
             return _health(settings)
         logs.set_up(style=settings.log_format, level=settings.log_level, secrets=settings.secrets)
         return _run(_chosen(chosen, settings))
-    except SetupError as error:
+    except (SetupError, StorageError) as error:
         return _complain(error, BAD_SETUP)
-    except (Refusal, StorageError) as error:
+    except Refusal as error:
         return _complain(error, FAILED)
 
 

@@ -6,7 +6,7 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -189,13 +189,13 @@ class Reads:
         rows = await self.read(sql, **values)
         return rows[0] if rows else None
 
-    async def stream(self, sql: str, **values: Any) -> AsyncIterator[sqlite3.Row]:
+    async def stream(self, sql: str, **values: Any) -> AsyncGenerator[sqlite3.Row]:
         """The same a few rows at a time, for more than memory should hold; all as committed at one moment."""
         self._must_be_open()
         with _failures_explained():
-            async with self._reader.execute(sql, values) as cursor:
-                async for row in cursor:
-                    yield row
+            # The cursor is not closed but dropped: who leaves early may do so after the connection is closed.
+            async for row in await self._reader.execute(sql, values):
+                yield row
 
     def close(self) -> None:
         """Refuse whatever comes later."""

@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from bot import app, cli, logs, reporting
-from bot.domain.errors import Refusal
+from bot.domain.errors import Refusal, StorageError
 from bot.domain.task import TaskState
 from bot.reporting import Wanted
 from bot.settings import Settings
 from storage import ledger
+from storage.books import BookStore
 from storage.database import Database, open_database
 from storage.tasks import TaskStore
 from tests.cogs.fixtures import template
@@ -268,6 +269,18 @@ def test_the_check_exits_with_1_where_anything_disagrees(settings: Settings, con
     code, said = conch("--check")
     assert code == 1
     assert "task t3.0 (held): $0.28 was held for it, and its price is $1.00" in said
+
+
+def test_a_disk_that_fails_on_the_way_exits_with_2_too(conch: Conch, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: BookStore) -> None:
+        raise StorageError("The database could not do it (disk I/O error): look at the disk and at the log.")
+
+    monkeypatch.setattr(BookStore, "tasks", fail)
+    code, said = conch("--check")
+    assert (code, said) == (
+        2,
+        "conch: The database could not do it (disk I/O error): look at the disk and at the log.\n",
+    )
 
 
 @pytest.mark.parametrize("arguments", [(), ("--check",)], ids=["report", "check"])

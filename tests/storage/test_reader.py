@@ -64,6 +64,15 @@ async def test_rows_come_one_after_the_other(path: Path) -> None:
     assert found == [f"t{number}.0" for number in range(200)]
 
 
+async def test_who_leaves_early_may_do_so_after_the_file_is_closed(path: Path) -> None:
+    async with open_database(path) as database:
+        await asyncio.gather(*(placed(TaskStore(database), number) for number in range(200)))
+    async with open_reader(path) as reads:
+        rows = reads.stream("SELECT id FROM tasks")
+        await anext(rows)
+    await rows.aclose()
+
+
 async def test_nothing_can_be_written_through_it(path: Path) -> None:
     async with open_database(path), open_reader(path) as reads:
         with pytest.raises(StorageError, match="readonly"):
