@@ -25,6 +25,7 @@ from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
 from bot.domain.task import Task
 from bot.posting.board import Board
+from bot.posting.reports import ReportWriter
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
@@ -40,6 +41,7 @@ from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
+from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.router import Router
 from bot.services.submitting import Submitting
@@ -48,7 +50,7 @@ from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import access, audit, doctor, pause, rights
+from cogs.admin import access, audit, doctor, pause, report, rights
 from cogs.admin import limits as limit_commands
 from cogs.admin import tasks as admin_tasks
 from storage import lock
@@ -59,6 +61,7 @@ from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.refunds import RefundStore
+from storage.reports import ReportStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
@@ -190,6 +193,8 @@ async def build(
         checkup = Checkup(servers, limits, marks, router, catalog, providers=enabled, clock=clock)
         limit_rules = LimitRules(limits, ledger, servers, clock)
         set_limit_button = limit_commands.set_button(limit_rules)
+        reports = Reports(ReportStore(database), SpendingStore(database), limits, servers, clock)
+        report_writer = ReportWriter(reports, catalog, cache=settings.data_dir / "cache")
         client.install(
             [
                 _admin(
@@ -197,6 +202,7 @@ async def build(
                     access.commands(access_rules, rule_menu),
                     pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
                     admin_tasks.commands(server_tasks),
+                    report.commands(reports, report_writer),
                     audit.commands(AuditStore(database)),
                     doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
                 ),

@@ -12,7 +12,9 @@ from typing import Any
 from dotenv import dotenv_values
 
 from bot import logs
-from bot.domain.errors import Refusal, SetupError
+from bot.domain.errors import Refusal, SetupError, StorageError
+from bot.domain.report import Span
+from bot.domain.servers import DEFAULT_ZONE
 from bot.settings import Settings, read_settings
 
 OK, FAILED, BAD_SETUP = 0, 1, 2
@@ -20,7 +22,7 @@ _ENV_FILE = Path(".env")
 
 
 def main(arguments: list[str]) -> int:
-    """Run a command; 0 when it went well, 1 when it did not, 2 when the settings must be changed first."""
+    """Run a command; 0 when it went well, 1 when it did not, 2 when settings or database must be mended first."""
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.command == "demo":
@@ -30,7 +32,7 @@ def main(arguments: list[str]) -> int:
             return _health(settings)
         logs.set_up(style=settings.log_format, level=settings.log_level, secrets=settings.secrets)
         return _run(_chosen(chosen, settings))
-    except SetupError as error:
+    except (SetupError, StorageError) as error:
         return _complain(error, BAD_SETUP)
     except Refusal as error:
         return _complain(error, FAILED)
@@ -49,6 +51,8 @@ def _chosen(chosen: argparse.Namespace, settings: Settings) -> Coroutine[Any, An
             return _tasks(settings, vars(chosen))
         case "catalog":
             return _catalog(settings, live=chosen.live)
+        case "report":
+            return _report(settings, chosen)
     return _bot(settings)
 
 
@@ -66,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     prices = commands.add_parser("catalog", help="offers and prices")
     prices.add_argument("--live", action="store_true", help="ask the providers what they publish, for free")
     _add_tasks(commands.add_parser("tasks", help="list parked tasks, and end them with a reason"))
+    _add_report(commands.add_parser("report", help="what a period cost, and whether the books agree"))
     demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
     demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
     demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
@@ -84,6 +89,24 @@ def _add_tasks(parser: argparse.ArgumentParser) -> None:
     for deed in (attach, settle, release):
         deed.add_argument("task", help="the task's id")
         deed.add_argument("--reason", required=True, help="why, for the task's history")
+
+
+def _add_report(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--period", choices=[span.value for span in Span], default=Span.MONTH.value, help="default: month"
+    )
+    parser.add_argument("--from", dest="first", help="first day instead of a period, such as 2026-11-01")
+    parser.add_argument("--to", dest="last", help="last day (default: today)")
+    parser.add_argument(
+        "--zone", default=DEFAULT_ZONE, help="whose days, such as Europe/Berlin (default: UTC)"
+    )
+    parser.add_argument("--server", type=int, help="one server's id (default: all servers)")
+    parser.add_argument("--format", choices=["table", "csv", "json"], default="table", help="default: table")
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="instead of a report: add up every task's entries anew and say what disagrees (exit code 1)",
+    )
 
 
 def _settings(env_file: Path) -> Settings:
@@ -112,7 +135,7 @@ def _run(command: Coroutine[Any, Any, int]) -> int:
 
     try:
         return asyncio.run(stoppable())
-    except* (SetupError, Refusal) as group:
+    except* (SetupError, Refusal, StorageError) as group:
         raise group.exceptions[0] from None
 
 
@@ -151,6 +174,23 @@ async def _catalog(settings: Settings, *, live: bool) -> int:
     from bot import shell  # noqa: PLC0415
 
     return OK if await shell.offers(settings, print, live=live) else FAILED
+
+
+async def _report(settings: Settings, chosen: argparse.Namespace) -> int:
+    from bot import app, reporting  # noqa: PLC0415
+
+    if chosen.check:
+        return OK if await reporting.check(settings, print) else FAILED
+    wanted = reporting.Wanted(
+        period=chosen.period,
+        first=chosen.first,
+        last=chosen.last,
+        zone=chosen.zone,
+        server_id=chosen.server,
+        form=chosen.format,
+    )
+    await reporting.report(settings, wanted, app.now(), print)
+    return OK
 
 
 async def _demo(folder: Path, *, shown: bool) -> int:

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
+import os
 import queue
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ _BATCH = 100
 #: How long a lock of another program is waited for. Who comes while a batch waits, waits for two of these:
 #: together less than the three seconds that Discord gives.
 _BUSY_MILLISECONDS = 1000
+#: Tells SQLite that nobody writes to the file meanwhile: it needs no other file beside it then.
+_IMMUTABLE = "immutable=1"
 
 
 class Transaction:
@@ -77,14 +80,12 @@ class _Writer(threading.Thread):
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._connection = connect(path, check_same_thread=False)
         self.commits = 0
-        self.closed = False
 
     def put(self, work: _Work) -> None:
         self._waiting.put(work)
 
     def close(self) -> None:
         """Take nothing more; what is waiting is still done. `join` waits for that."""
-        self.closed = True
         self._waiting.put(None)
 
     def run(self) -> None:
@@ -146,6 +147,8 @@ def _explained(error: sqlite3.Error) -> StorageError:
         advice = "another program holds the database; close it, then try again"
     elif "full" in text:
         advice = "the disk is full; free some room, then try again"
+    elif "readonly" in text:
+        advice = "a crash has left it half-way, or it is another user's; start the bot once, as its own user"
     elif type(error) is sqlite3.DatabaseError:
         advice = "the file is damaged; stop the bot and restore the newest backup"
     else:
@@ -169,12 +172,46 @@ def connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection
     return connection
 
 
-class Database:
-    """Made by `open_database`. `write` runs a whole transaction; `read` and `read_one` never wait for one."""
+class Reads:
+    """Made by `open_reader`: every read sees what is committed at its moment, and waits for no writer."""
+
+    def __init__(self, reader: aiosqlite.Connection) -> None:
+        self._reader = reader
+        self._open = True
+
+    async def read(self, sql: str, **values: Any) -> list[sqlite3.Row]:
+        """All rows, as committed at this moment."""
+        self._must_be_open()
+        with _failures_explained():
+            return list(await self._reader.execute_fetchall(sql, values))
+
+    async def read_one(self, sql: str, **values: Any) -> sqlite3.Row | None:
+        rows = await self.read(sql, **values)
+        return rows[0] if rows else None
+
+    async def stream(self, sql: str, **values: Any) -> AsyncGenerator[sqlite3.Row]:
+        """The same a few rows at a time, for more than memory should hold; all as committed at one moment."""
+        self._must_be_open()
+        with _failures_explained():
+            # The cursor is not closed but dropped: who leaves early may do so after the connection is closed.
+            async for row in await self._reader.execute(sql, values):
+                yield row
+
+    def close(self) -> None:
+        """Refuse whatever comes later."""
+        self._open = False
+
+    def _must_be_open(self) -> None:
+        if not self._open:
+            raise StorageError("The database is closed, because the bot is stopping. Nothing was changed.")
+
+
+class Database(Reads):
+    """Made by `open_database`: `write` runs a whole transaction."""
 
     def __init__(self, writer: _Writer, reader: aiosqlite.Connection) -> None:
+        super().__init__(reader)
         self._writer = writer
-        self._reader = reader
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
         """Run `work` as one transaction on the writer's thread, to its end even if the caller is cancelled.
@@ -187,28 +224,24 @@ class Database:
         self._writer.put(_Work(work, answer))
         return await answer
 
-    async def read(self, sql: str, **values: Any) -> list[sqlite3.Row]:
-        """All rows, as committed at this moment."""
-        self._must_be_open()
-        try:
-            return list(await self._reader.execute_fetchall(sql, values))
-        except sqlite3.DatabaseError as error:
-            if _is_failure(error):
-                raise _explained(error) from error
-            raise
-
-    async def read_one(self, sql: str, **values: Any) -> sqlite3.Row | None:
-        rows = await self.read(sql, **values)
-        return rows[0] if rows else None
-
     @property
     def commits(self) -> int:
         """Commits since the start; with many writers waiting far fewer than transactions."""
         return self._writer.commits
 
-    def _must_be_open(self) -> None:
-        if self._writer.closed:
-            raise StorageError("The database is closed, because the bot is stopping. Nothing was changed.")
+    def close(self) -> None:
+        super().close()
+        self._writer.close()
+
+
+@contextmanager
+def _failures_explained() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if _is_failure(error):
+            raise _explained(error) from error
+        raise
 
 
 @asynccontextmanager
@@ -222,13 +255,38 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
         await reader.execute("PRAGMA query_only = ON")
         writer.start()
         stack.push_async_callback(asyncio.to_thread, writer.join)
-        stack.callback(writer.close)
-        yield Database(writer, reader)
+        database = Database(writer, reader)
+        stack.callback(database.close)
+        yield database
+
+
+@asynccontextmanager
+async def open_reader(path: Path) -> AsyncIterator[Reads]:
+    """Open a file for reads alone, also one that a running bot has open: no lock is taken and nothing is written.
+
+    `SetupError` says what is wrong with the file and what to do.
+    """
+    address, before = await asyncio.to_thread(_readable, path)
+    async with aiosqlite.connect(
+        address, uri=True, isolation_level=None, timeout=_BUSY_MILLISECONDS / 1000
+    ) as reader:
+        reader.row_factory = sqlite3.Row
+        await reader.execute("PRAGMA query_only = ON")
+        reads = Reads(reader)
+        try:
+            yield reads
+        finally:
+            reads.close()
+    if _IMMUTABLE in address and await asyncio.to_thread(_stamp, path) != before:
+        raise SetupError(
+            f"DATABASE_URL: a bot began to write to {path} while it was read, so what was read may be wrong. "
+            "Run this again."
+        )
 
 
 def _only_process(path: Path) -> FileLock:
     if path.is_dir():
-        raise SetupError(f"DATABASE_URL: {path} is a folder. Name a file in it, such as {path / 'conch.db'}.")
+        raise _a_folder(path)
     try:
         # Beside the file itself: a link to it is the same file.
         return lock.hold(
@@ -239,6 +297,10 @@ def _only_process(path: Path) -> FileLock:
             f"{path} cannot be opened ({error.strerror}). Make the folder writable for this user, or name another "
             "one in DATA_DIR (or DATABASE_URL)."
         ) from error
+
+
+def _a_folder(path: Path) -> SetupError:
+    return SetupError(f"DATABASE_URL: {path} is a folder. Name a file in it, such as {path / 'conch.db'}.")
 
 
 def examine(path: Path) -> bool:
@@ -252,6 +314,38 @@ def examine(path: Path) -> bool:
             return _pending(path)
     finally:
         lock.release()
+
+
+def _readable(path: Path) -> tuple[str, tuple[int, int]]:
+    """Check a file that is only to be read; its address for SQLite, and what changes when somebody writes to it."""
+    if path.is_dir():
+        raise _a_folder(path)
+    if not os.access(path, os.R_OK):
+        raise SetupError(
+            f"DATABASE_URL: this user has no {path}: no bot has run with it yet, or another user's."
+        )
+    with _told(path):
+        address, stamp = _address(path), _stamp(path)
+        if _looked_at(path, address):
+            raise SetupError(
+                f"DATABASE_URL: {path} is empty or was written by an older Conch (this one knows schema "
+                f"{migrate.known()[-1]}). Start the bot once, which brings it up to date; then run this again."
+            )
+        return address, stamp
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
+
+
+def _address(path: Path) -> str:
+    """How to open a file that somebody may be writing to, without writing to it."""
+    address = f"{path.absolute().as_uri()}?mode=ro"
+    # Whoever has it open has such a file beside it, or a crash has left it. Where there is none, SQLite would make
+    # one, which may then be this user's and not the bot's.
+    used = any(Path(f"{path}{ending}").exists() for ending in ("-wal", "-journal"))
+    return address if used else f"{address}&{_IMMUTABLE}"
 
 
 def _prepare(path: Path, loop: asyncio.AbstractEventLoop) -> _Writer:
@@ -268,7 +362,10 @@ def _pending(path: Path) -> bool:
         return True
     # A journal that a crash has left must be rolled back before anything can be read, and that writes.
     mode = "rw" if Path(f"{path}-journal").exists() else "ro"
-    address = f"{path.absolute().as_uri()}?mode={mode}"
+    return _looked_at(path, f"{path.absolute().as_uri()}?mode={mode}")
+
+
+def _looked_at(path: Path, address: str) -> bool:
     timeout = _BUSY_MILLISECONDS / 1000
     with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=timeout)) as connection:
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]

@@ -1,0 +1,191 @@
+"""A report as people read it: words for a message, a chart of its days, and a table of every group."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Hashable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import TypeVar
+
+from bot.domain.catalog import Catalog
+from bot.domain.limits import FOREVER, Window, name_of
+from bot.domain.money import dollars
+from bot.domain.report import Group, Report, Sums, start_of
+from bot.domain.report import name_of as name_of_span
+from bot.domain.servers import Server
+from bot.domain.spending import DaySpending, by_model, days_of
+from bot.media import charts
+from bot.media.charts import Chart, Series
+from bot.media.child import ChildFailed
+from bot.posting import sheets, texts
+from bot.services.reports import Reports
+from storage.limits import Counted
+
+log = logging.getLogger(__name__)
+K = TypeVar("K", bound=Hashable)
+
+#: Lines of one dimension; the others are one line together.
+_SHOWN = 8
+#: Bytes. Discord takes ten million of any bot, and the chart is in the same message.
+_LARGEST_CSV = 8_000_000
+#: More bars than these are thinner than the eye sees.
+_MOST_DAYS = 366
+CSV_HEADER = (
+    *("server_id", "member_id", "model", "format", "provider", "result", "clips"),
+    *("spent_dollars", "held_dollars", "refunded_dollars", "released_dollars"),
+    *("spent_micros", "held_micros", "refunded_micros", "released_micros"),
+)
+
+
+class ReportWriter:
+    """Makes what is posted of a report, for whoever asks for it or in a month's turn. `cache` is `draw`'s."""
+
+    def __init__(self, reports: Reports, catalog: Catalog, *, cache: Path) -> None:
+        self._reports = reports
+        self._catalog = catalog
+        self._cache = cache
+
+    async def write(self, server: Server, span: Window) -> tuple[str, list[tuple[str, bytes]]]:
+        """The words, and the files by name: a chart and a CSV, as far as there is something in them."""
+        report = await self._reports.of_server(server, span)
+        budgets = await self._reports.budgets(server, span)
+        # With many members these are too long for the event loop.
+        words = await asyncio.to_thread(report_words, report, server, self._catalog, budgets)
+        if not report.groups:
+            return words, []
+        files = await self._picture(server, span)
+        table = await asyncio.to_thread(report_csv, report)
+        if len(table) > _LARGEST_CSV:
+            return texts.cut(f"{words}\n{_too_large(server)}"), files
+        return words, [*files, ("conch-report.csv", table)]
+
+    async def _picture(self, server: Server, span: Window) -> list[tuple[str, bytes]]:
+        daily = await self._reports.daily(server, span)
+        budget = await self._reports.daily_budget(server)
+        chart = await asyncio.to_thread(report_chart, daily, span, server, self._catalog, budget)
+        if chart is None:
+            return []
+        try:
+            return [("conch-report.png", await charts.draw(chart, cache=self._cache))]
+        except ChildFailed as error:
+            log.warning("the chart of server %d could not be drawn: %s", server.id, error)
+            return []
+
+
+def report_chart(
+    daily: Sequence[DaySpending], span: Window, server: Server, catalog: Catalog, budget: int | None
+) -> Chart | None:
+    """What counts against the server's daily `budget` (micros), by day and model; None where nothing does.
+
+    Of a very long period its newest days.
+    """
+    paid = [row for row in daily if row.paid]
+    if not paid:
+        return None
+    # A period without a beginning or an end is as long as there are clips in it.
+    begin = max(span.since, start_of(paid[0].day, server.tz))
+    end = span.until if span.until < FOREVER else start_of(paid[-1].day, server.tz) + 1
+    days = days_of(Window(begin, end), server.tz)[-_MOST_DAYS:]
+    shown = by_model([row for row in paid if row.day >= days[0]], days, lambda row: row.paid)
+    return Chart(
+        title=f"Spent and held each day, {days[0]} to {days[-1]}",
+        days=days,
+        series=tuple(Series(_model_name(name, catalog), micros) for name, micros in shown.items()),
+        limit_micros=budget,
+        limit_label="" if budget is None else f"daily budget {dollars(budget)}",
+    )
+
+
+def report_words(report: Report, server: Server, catalog: Catalog, budgets: Sequence[Counted] = ()) -> str:
+    """The report of one server in one message at most; it names members as mentions, so it must be sent silent."""
+    lines = [f"**Report: {name_of_span(report.span, server.tz)}** ({texts.plain(server.zone)})"]
+    if report.groups:
+        lines.append(_headline(report.total))
+    else:
+        lines.append("No clip was asked for in this time, so there is nothing to count.")
+    lines += [_budget(one) for one in budgets]
+    if report.groups:
+        lines += _part("By member", report.by(lambda group: group.member_id), lambda member: f"<@{member}>")
+        lines += _part(
+            "By model",
+            report.by(lambda group: group.model),
+            lambda name: texts.plain(_model_name(name, catalog)),
+        )
+        lines += _part(
+            "By provider", report.by(lambda group: group.provider), lambda name: _provider(name, catalog)
+        )
+        lines += _part("By result", report.by(lambda group: group.result), str)
+    return texts.cut("\n".join(lines))
+
+
+def _headline(total: Sums) -> str:
+    return (
+        f"**{dollars(total.spent)} spent**, {dollars(total.held)} held, {dollars(total.refunded)} refunded, "
+        f"{dollars(total.released)} given back unspent; {_clips(total.clips)} asked for"
+    )
+
+
+def _budget(one: Counted) -> str:
+    most, usage = one.limit.micros, one.usage
+    name = name_of(one.limit)
+    used = f"{usage.total * 100 // most} % used" if most else "used up"
+    anew = "" if one.span.until >= FOREVER else f"; it starts anew <t:{one.span.until // 1000}:R>"
+    return (
+        f"{name[:1].upper()}{name[1:]}: {used}, {dollars(usage.spent)} spent and {dollars(usage.held)} held of "
+        f"{dollars(most)}{anew}"
+    )
+
+
+def _part(title: str, sums: dict[K, Sums], label: Callable[[K], str]) -> list[str]:
+    rows = list(sums.items())
+    lines = [f"**{title}**", *(f"- {label(key)}: {_sums(one)}" for key, one in rows[:_SHOWN])]
+    if others := rows[_SHOWN:]:
+        rest = sum((one for _, one in others), Sums())
+        lines.append(f"- {len(others)} other{'s' * (len(others) > 1)}: {_sums(rest)}")
+    return lines
+
+
+def _sums(sums: Sums) -> str:
+    amounts = {
+        "held": sums.held,
+        "refunded": sums.refunded,
+        "given back unspent": sums.released,
+    }
+    parts = [f"{dollars(micros)} {word}" for word, micros in amounts.items() if micros]
+    if sums.spent or not parts:
+        parts.insert(0, f"{dollars(sums.spent)} spent")
+    return ", ".join([_clips(sums.clips), *parts])
+
+
+def _clips(number: int) -> str:
+    return f"{number:,} clip{'s' * (number != 1)}"
+
+
+def _model_name(name: str, catalog: Catalog) -> str:
+    known = catalog.models.get(name)
+    return known.label if known else name
+
+
+def _provider(name: str, catalog: Catalog) -> str:
+    known = catalog.providers.get(name)
+    return texts.plain(known.label if known else name)
+
+
+def _too_large(server: Server) -> str:
+    return (
+        "The table of every group is too large for Discord. The operator can make it: "
+        f"`conch report --format csv --server {server.id}`."
+    )
+
+
+def report_csv(report: Report) -> bytes:
+    """Every group as a row, under a header. Amounts stand in dollars, and once more in whole micros."""
+    return sheets.table(CSV_HEADER, map(csv_row, report.groups))
+
+
+def csv_row(group: Group) -> list[sheets.Cell]:
+    """The ids are text: as numbers a spreadsheet would round them."""
+    sums = group.sums
+    micros = (sums.spent, sums.held, sums.refunded, sums.released)
+    named = [str(group.server_id), str(group.member_id), group.model, group.format, group.provider]
+    return [*named, group.result.value, sums.clips, *(Decimal(one).scaleb(-6) for one in micros), *micros]
