@@ -169,6 +169,8 @@ async def test_who_used_exactly_as_much_is_above(scene: Scene, amount: str, *, a
 
 
 async def test_with_nothing_spent_nobody_is_above_even_nothing(scene: Scene) -> None:
+    await scene.video()
+    await scene.alice.slash(scene.channel, "tasks cancel", task="task0001")
     assert "Nobody is above it." in told(await proposed(scene, "0", "day", scene.guild.default_role))
 
 
@@ -349,6 +351,7 @@ async def test_a_long_list_is_one_message_and_a_file_with_all(scene: Scene) -> N
     result = await scene.admin("limits list")
     words = told(result)
     assert len(words) <= 2000
+    assert words.endswith("the strictest decides.")
     shown = sum(f"<@{member.id}>" in words for member in people)
     assert 30 < shown < 60
     assert f"- … {60 - shown} more; all 60 are in the file" in words

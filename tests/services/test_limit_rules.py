@@ -16,7 +16,7 @@ from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.servers import ServerStore
 from storage.tasks import TaskStore
-from tests.storage.drafts import NOON, PRICE, placed
+from tests.storage.drafts import DAY, MIDNIGHT, NOON, PRICE, placed
 
 SERVER = 50
 CROWD = LOOKED_UP + 5
@@ -86,6 +86,13 @@ async def test_a_better_role_leaves_a_limit_for_each_member_without_effect(
     rules: LimitRules, crowd: None
 ) -> None:
     await rules.set(ROLE, None, 7)
+    assert list((await rules.propose(EACH, Roles())).over) == []
+
+
+async def test_what_was_held_outside_the_window_does_not_count(rules: LimitRules, database: Database) -> None:
+    store = TaskStore(database)
+    for number, moment in enumerate((NOON - DAY, MIDNIGHT - DAY - 1, MIDNIGHT)):
+        await placed(store, number, member_id=100 + number, created_at=moment)
     assert list((await rules.propose(EACH, Roles())).over) == []
 
 
