@@ -55,7 +55,10 @@ async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
         )
     elif interaction.extras.get(_PRIVATE):
         await _try(
-            interaction, interaction.edit_original_response(content=text, view=None, allowed_mentions=silent)
+            interaction,
+            interaction.edit_original_response(
+                content=text, view=None, embed=None, attachments=[], allowed_mentions=silent
+            ),
         )
     else:
         await _try(
