@@ -21,17 +21,24 @@ from bot import control, discord_setup, health, web
 from bot.client import Conch
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
+from bot.domain.limits import Window
 from bot.domain.ports import Clock, NewId, Provider
+from bot.domain.servers import Server
 from bot.domain.task import Task
+from bot.posting import notices as notice_words
 from bot.posting.board import Board
+from bot.posting.moderation import Moderation
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services.approvals import Approvals
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.moderators import Moderators
+from bot.services.notices import Monthly, Notices, Stores
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
@@ -42,14 +49,17 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.settings import Settings
 from cogs import buttons, money, tasks, video
-from cogs.admin import pause, rights
+from cogs.admin import approvals, notices, pause, rights
 from storage import lock
+from storage.alarms import AlarmStore
+from storage.approvals import ApprovalStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.servers import ServerStore
 from storage.tasks import TaskStore
+from storage.totals import TotalStore
 
 log = logging.getLogger(__name__)
 
@@ -77,6 +87,7 @@ class App:
     client: Conch
     engine: Engine
     board: Board
+    notices: Notices
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
@@ -120,6 +131,11 @@ async def build(
 
         def redraw(task: Task) -> None:
             board.changed(task)
+            teller.changed(task)
+
+        def wake() -> None:
+            engine.wake()
+            teller.wake()
 
         cancel_button = buttons.cancel_button(requests, redraw)
         timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
@@ -151,6 +167,19 @@ async def build(
             timetable=timetable,
             user_concurrency=settings.user_concurrency,
         )
+        questions = ApprovalStore(database)
+        deciding = Approvals(questions, files, clock, changed=redraw, wake=wake)
+        decide_buttons = approvals.buttons(deciding)
+        teller = Notices(
+            Stores(task_store, ledger, servers, questions, AlarmStore(database)),
+            deciding,
+            Moderation(client, catalog, buttons=lambda question: [one(question) for one in decide_buttons]),
+            board,
+            _monthly(TotalStore(database)),
+            clock,
+            monotonic=monotonic,
+        )
+        moderators = Moderators(servers, clock, wake)
         task_commands = tasks.Tasks(
             task_store,
             ledger,
@@ -158,18 +187,22 @@ async def build(
             catalog,
             providers,
             clips=settings.data_dir / "clips",
-            changed=board.changed,
+            changed=redraw,
             clock=clock,
         )
         client.install(
             [
-                _admin(pause.commands(Switches(servers, clock, engine.wake))),
-                video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
+                _admin(
+                    pause.commands(Switches(servers, clock, engine.wake)),
+                    approvals.commands(moderators),
+                    notices.commands(moderators),
+                ),
+                video.group(video.Video(requests, task_store, board, wake, clock), catalog, enabled),
                 tasks.group(task_commands),
                 money.usage_command(ledger, limits, clock),
                 money.formats_command(catalog, enabled, settings.default_format),
             ],
-            [cancel_button],
+            [cancel_button, *decide_buttons],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
@@ -177,7 +210,7 @@ async def build(
             )
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, database, task_store, ledger)
+        yield App(client, engine, board, teller, database, task_store, ledger)
 
 
 def _admin(*parts: Sequence[app_commands.Command[Any, ..., None] | app_commands.Group]) -> app_commands.Group:
@@ -191,6 +224,13 @@ def _admin(*parts: Sequence[app_commands.Command[Any, ..., None] | app_commands.
     for command in (command for part in parts for command in part):
         group.add_command(command)
     return group
+
+
+def _monthly(totals: TotalStore) -> Monthly:
+    async def monthly(server: Server, span: Window) -> tuple[str, list[tuple[str, bytes]]]:
+        return notice_words.month(await totals.of_server(server.id, span)), []
+
+    return monthly
 
 
 def _alone(folder: Path) -> FileLock:
@@ -213,6 +253,7 @@ async def run(settings: Settings) -> None:
         # The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
         group.create_task(app.engine.run())
         group.create_task(app.board.run())
+        group.create_task(app.notices.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 

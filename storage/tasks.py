@@ -9,10 +9,10 @@ from bot.domain.limits import LimitHit, Scope
 from bot.domain.task import MOVES, Task, TaskState
 from storage import alarms, approvals, ledger, limits, servers
 from storage.database import Transaction
+from storage.events import NOTE_LENGTH as _NOTE_LENGTH
+from storage.events import note as _event
 from storage.task_reads import TaskReads
 from storage.task_rows import FINAL_STATES, task_of
-
-_NOTE_LENGTH = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +92,7 @@ class TaskStore(TaskReads):
         """A request is refused for good: moderators want to know of a budget that is used up."""
 
         def work(tx: Transaction) -> None:
-            price = sum(task.price_micros for task in drafts)
-            alarms.note_refused(tx, limits.counted(tx, drafts[0], role_ids), drafts[0], price)
+            alarms.note_refused(tx, limits.counted(tx, drafts[0], role_ids), drafts[0])
 
         await self._database.write(work)
 
@@ -353,6 +352,8 @@ class TaskStore(TaskReads):
                 charged=charged_micros,
             )
             _moved(tx, changed, task, state, at, note)
+            if task.approval_until is not None:
+                approvals.withdraw(tx, task)
             if cost_micros is None:
                 ledger.release(tx, task, at)
             else:
@@ -562,16 +563,6 @@ def _must_be_a_move(task: Task, to: TaskState) -> None:
 def _moved(tx: Transaction, changed: int, task: Task, to: TaskState, at: int, note: str) -> None:
     _must_change(changed, task)
     _event(tx, task, to, at, note)
-
-
-def _event(tx: Transaction, task: Task, state: TaskState, at: int, note: str) -> None:
-    tx.run(
-        "INSERT INTO task_events (task_id, at, state, note) VALUES (:task, :at, :state, :note)",
-        task=task.id,
-        at=at,
-        state=state.value,
-        note=note[:_NOTE_LENGTH],
-    )
 
 
 def _forget_body(tx: Transaction, task: Task) -> None:
