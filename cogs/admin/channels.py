@@ -6,9 +6,8 @@ import discord
 
 from bot.domain.errors import Refusal
 
-_NEEDED = discord.Permissions(
-    view_channel=True, send_messages=True, attach_files=True, read_message_history=True
-)
+#: As Discord's settings call them; discord.py itself has another name for the first.
+_NEEDED = ("view_channel", "send_messages", "attach_files", "read_message_history")
 
 
 def must_take_posts(interaction: discord.Interaction[Any], channel_id: int) -> None:
@@ -21,7 +20,7 @@ def must_take_posts(interaction: discord.Interaction[Any], channel_id: int) -> N
             "changed."
         )
     mine = channel.permissions_for(guild.me)
-    lacking = [name for name, needed in _NEEDED if needed and not getattr(mine, name)]
+    lacking = [name for name in _NEEDED if not getattr(mine, name)]
     if lacking:
         listed = ", ".join(f"*{name.replace('_', ' ').title()}*" for name in lacking)
         raise Refusal(
