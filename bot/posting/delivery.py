@@ -150,9 +150,14 @@ async def own_messages(
                 yield message
 
 
+def is_closed(error: discord.HTTPException) -> bool:
+    """The place is gone or closed to the bot; everything else may pass."""
+    return error.status in {403, 404} or error.code in _CLOSED_CODES
+
+
 def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
-    """Add why a place is closed to the bot; everything else may pass and is raised again."""
-    if error.status not in {403, 404} and error.code not in _CLOSED_CODES:
+    """Add why a place is closed to the bot; everything else is raised again."""
+    if not is_closed(error):
         raise error
     reasons.append(f"{error.status} {error.text}")
 

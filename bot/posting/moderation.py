@@ -20,7 +20,7 @@ from bot.domain.servers import Server
 from bot.domain.task import Task
 from bot.posting import notices, texts
 from bot.posting.board import frame_files
-from bot.posting.delivery import note_closed, own_messages
+from bot.posting.delivery import is_closed, note_closed, own_messages
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,8 @@ class Moderation:
             try:
                 await message.edit(**changes)
             except discord.HTTPException as error:
-                note_closed(error, [])
+                if not is_closed(error):
+                    raise
                 log.info("question %d is no longer shown: %s", question.interaction_id, error)
 
     async def _message(
@@ -165,7 +166,8 @@ class Moderation:
                 if is_it(message):
                     return message
         except discord.HTTPException as error:
-            note_closed(error, [])
+            if not is_closed(error):
+                raise
             log.info("channel %d cannot be read, so the nonce alone must do: %s", channel.id, error)
         return None
 

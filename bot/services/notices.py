@@ -152,6 +152,8 @@ class Notices:
         await self._approvals.expire()
         if not self._desk.ready:
             return _LOGIN_SECONDS
+        # These may end while the rows are read, and the rows then tell of what is done.
+        busy = frozenset(self._running)
         chores = await self._chores()
         self._rests = {key: rest for key, rest in self._rests.items() if key in chores}
         now, by_server = self._monotonic(), dict[int, list[_Chore]]()
@@ -159,7 +161,7 @@ class Notices:
             if key not in self._rests or self._rests[key].until <= now:
                 by_server.setdefault(chore.server_id, []).append(chore)
         for server_id, own in by_server.items():
-            if server_id not in self._running and len(self._running) < _AT_ONCE:
+            if server_id not in busy and len(self._running) < _AT_ONCE:
                 self._launch(server_id, own)
         return await self._pause(now)
 

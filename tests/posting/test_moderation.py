@@ -213,12 +213,26 @@ async def test_before_discord_has_let_the_bot_in_only_the_time_runs_out(
     assert (await scene.task()).state == "cancelled"
 
 
-async def test_the_loop_is_woken_by_a_command(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_worker_is_woken_by_commands_and_clicks(scene: Scene) -> None:
+    worker = scene.app.notices
     channel = await asking(scene)
-    asked_once, asked_for = asyncio.Event(), ApprovalStore.asked
+    for act in (
+        scene.video,
+        lambda: click(scene, channel, "Approve"),
+        lambda: scene.admin("notices", channel=channel),
+    ):
+        worker._wake.clear()
+        await act()
+        assert worker._wake.is_set()
+        await tell(scene)
+
+
+async def test_the_loop_goes_on_until_it_is_cancelled(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    channel = await asking(scene)
+    asked_once, real = asyncio.Event(), ApprovalStore.asked
 
     async def noted(self: ApprovalStore, *rest: Any, **more: Any) -> None:
-        await asked_for(self, *rest, **more)
+        await real(self, *rest, **more)
         asked_once.set()
 
     monkeypatch.setattr(ApprovalStore, "asked", noted)
@@ -227,5 +241,6 @@ async def test_the_loop_is_woken_by_a_command(scene: Scene, monkeypatch: pytest.
     await scene.video()
     await asked_once.wait()
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
+    with pytest.raises(asyncio.CancelledError):
+        await running
     assert len(said(scene, channel)) == 1
