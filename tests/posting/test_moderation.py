@@ -1,6 +1,7 @@
 """Questions to moderators reach somebody, once, whatever fails or crashes in between."""
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from bot.domain.errors import StorageError
 from bot.posting.moderation import Moderation
 from storage.approvals import ApprovalStore
+from storage.servers import ServerStore
+from tests.cogs.fixtures import Open
 from tests.cogs.moderators import DAY, asked, asking, click, labels, said, tell
 from tests.cogs.scene import Scene
 from tests.cogs.test_buttons import press
@@ -216,15 +219,48 @@ async def test_before_discord_has_let_the_bot_in_only_the_time_runs_out(
 async def test_the_worker_is_woken_by_commands_and_clicks(scene: Scene) -> None:
     worker = scene.app.notices
     channel = await asking(scene)
-    for act in (
+    acts: list[Any] = [
         scene.video,
-        lambda: click(scene, channel, "Approve"),
-        lambda: scene.admin("notices", channel=channel),
-    ):
+        partial(click, scene, channel, "Approve"),
+        partial(scene.admin, "notices", channel=channel),
+    ]
+    for act in acts:
         worker._wake.clear()
         await act()
         assert worker._wake.is_set()
         await tell(scene)
+
+
+async def test_what_is_told_while_the_rows_are_read_is_not_told_again(
+    open_bot: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_bot(server_monthly_limit=1_000_000) as scene:
+        channel = await asking(scene)
+        await scene.admin("approvals", above="off")
+        await scene.video(count=2)
+        begun, released, alarms = asyncio.Event(), asyncio.Event(), []
+        alarm, later = Moderation.alarm, ServerStore.awaiting_report
+
+        async def slow(self: Moderation, *of: Any) -> None:
+            alarms.append(of)
+            begun.set()
+            await released.wait()
+            await alarm(self, *of)
+
+        async def after_it_ended(self: ServerStore, *rest: Any, **more: Any) -> Any:
+            if alarms:
+                released.set()
+                await scene.app.notices.idle()
+            return await later(self, *rest, **more)
+
+        monkeypatch.setattr(Moderation, "alarm", slow)
+        monkeypatch.setattr(ServerStore, "awaiting_report", after_it_ended)
+        with scene.env.time_context():
+            await scene.app.notices.step()
+            await begun.wait()
+            await scene.app.notices.step()
+            await scene.app.notices.idle()
+        assert (len(alarms), len(said(scene, channel))) == (1, 1)
 
 
 async def test_the_loop_goes_on_until_it_is_cancelled(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
