@@ -25,11 +25,13 @@ from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
 from bot.domain.task import Task
 from bot.posting.board import Board
+from bot.posting.moderation import Moderation
 from bot.posting.reports import ReportWriter
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
 from bot.services.access import Access
+from bot.services.approvals import Approvals
 from bot.services.checkup import Checkup
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
@@ -37,6 +39,8 @@ from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
 from bot.services.limits import LimitRules
+from bot.services.moderators import Moderators
+from bot.services.notices import Notices, Stores
 from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
@@ -49,12 +53,11 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import buttons, money, tasks, video
-from cogs.admin import access, audit, doctor, pause, report, rights
-from cogs.admin import limits as limit_commands
-from cogs.admin import tasks as admin_tasks
+from cogs import admin, buttons, money, tasks, video
 from storage import lock
 from storage.access import AccessStore
+from storage.alarms import AlarmStore
+from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
@@ -93,9 +96,46 @@ class App:
     client: Conch
     engine: Engine
     board: Board
+    notices: Notices
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+
+
+@dataclass(frozen=True, slots=True)
+class _Core:
+    """What commands are made of. `redraw` tells of a changed task, `wake` that something may be due."""
+
+    settings: Settings
+    catalog: Catalog
+    clock: Clock
+    database: Database
+    tasks: TaskStore
+    ledger: LedgerStore
+    limits: LimitStore
+    servers: ServerStore
+    marks: MarkStore
+    providers: Mapping[str, Provider]
+    router: Router
+    access: Access
+    requests: Requests
+    client: Conch
+    board: Board
+    files: Files
+    redraw: Callable[[Task], None]
+    wake: Callable[[], None]
+
+    @property
+    def enabled(self) -> list[str]:
+        return list(self.settings.providers)
+
+    @property
+    def cache(self) -> Path:
+        return self.settings.data_dir / "cache"
+
+
+_Commands = Sequence[app_commands.Command[Any, ..., None] | app_commands.Group]
+_Buttons = Sequence[type[discord.ui.DynamicItem[Any]]]
 
 
 @asynccontextmanager
@@ -121,14 +161,14 @@ async def build(
         router = Router(
             catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
         )
-        access_rules = Access(AccessStore(database), servers, clock)
+        access = Access(AccessStore(database), servers, clock)
         requests = Requests(
             task_store,
             catalog,
             outbound.downloads,
             providers=enabled,
             router=router,
-            access=access_rules,
+            access=access,
             default_format=settings.default_format,
             frames=settings.data_dir / "frames",
             clock=clock,
@@ -138,8 +178,12 @@ async def build(
 
         def redraw(task: Task) -> None:
             board.changed(task)
+            notices.changed(task)
 
-        rule_menu = access.rule_menu(access_rules)
+        def wake() -> None:
+            engine.wake()
+            notices.wake()
+
         cancel_button = buttons.cancel_button(requests, redraw)
         timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
         board = Board(
@@ -170,75 +214,120 @@ async def build(
             timetable=timetable,
             user_concurrency=settings.user_concurrency,
         )
-        task_commands = tasks.Tasks(
-            task_store,
-            ledger,
-            requests,
-            catalog,
-            providers,
-            clips=settings.data_dir / "clips",
-            changed=board.changed,
+        core = _Core(
+            settings=settings,
+            catalog=catalog,
             clock=clock,
+            database=database,
+            tasks=task_store,
+            ledger=ledger,
+            limits=limits,
+            servers=servers,
+            marks=marks,
+            providers=providers,
+            router=router,
+            access=access,
+            requests=requests,
+            client=client,
+            board=board,
+            files=files,
+            redraw=redraw,
+            wake=wake,
         )
-        usages = Usages(SpendingStore(database), limits, servers, clock)
-        oversight = Oversight(
-            task_store,
-            SearchStore(database),
-            RefundStore(database),
-            files,
-            clock=clock,
-            changed=board.changed,
-        )
-        server_tasks = admin_tasks.ServerTasks(oversight, task_commands, catalog, clock)
-        checkup = Checkup(servers, limits, marks, router, catalog, providers=enabled, clock=clock)
-        limit_rules = LimitRules(limits, ledger, servers, clock)
-        set_limit_button = limit_commands.set_button(limit_rules)
         reports = Reports(ReportStore(database), SpendingStore(database), limits, servers, clock)
-        report_writer = ReportWriter(reports, catalog, cache=settings.data_dir / "cache")
-        client.install(
-            [
-                _admin(
-                    [limit_commands.group(limit_rules, set_limit_button)],
-                    access.commands(access_rules, rule_menu),
-                    pause.commands(Switches(servers, task_store, clock, engine.wake, board.changed)),
-                    admin_tasks.commands(server_tasks),
-                    report.commands(reports, report_writer),
-                    audit.commands(AuditStore(database)),
-                    doctor.commands(checkup, doctor.Installed(PERMISSIONS, invite_link, client.in_sync)),
-                ),
-                video.group(video.Video(requests, task_store, board, engine, clock), catalog, enabled),
-                tasks.group(task_commands),
-                money.usage_command(usages, catalog, settings.data_dir / "cache"),
-                money.formats_command(catalog, enabled, settings.default_format),
-            ],
-            [
-                cancel_button,
-                rule_menu,
-                server_tasks.button,
-                set_limit_button,
-                limit_commands.LeaveButton,
-            ],
+        writer = ReportWriter(reports, catalog, cache=core.cache)
+        questions = ApprovalStore(database)
+        deciding = Approvals(questions, files, clock, changed=redraw, wake=wake)
+        decide_buttons = admin.approvals.buttons(deciding)
+        notices = Notices(
+            Stores(task_store, ledger, servers, questions, AlarmStore(database)),
+            deciding,
+            Moderation(client, catalog, buttons=lambda question: [one(question) for one in decide_buttons]),
+            board,
+            writer.write,
+            clock,
+            monotonic=monotonic,
         )
+        own = _own_tasks(core)
+        admins, admin_buttons = _admin(core, own, reports, writer)
+        client.install([admins, *_members(core, own)], [cancel_button, *decide_buttons, *admin_buttons])
         if settings.http_port is not None:
             await stack.enter_async_context(
                 web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
             )
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, database, task_store, ledger)
+        yield App(client, engine, board, notices, database, task_store, ledger)
 
 
-def _admin(*parts: Sequence[app_commands.Command[Any, ..., None] | app_commands.Group]) -> app_commands.Group:
-    """`/admin`, of the commands of all its files."""
+def _own_tasks(core: _Core) -> tasks.Tasks:
+    return tasks.Tasks(
+        core.tasks,
+        core.ledger,
+        core.requests,
+        core.catalog,
+        core.providers,
+        clips=core.settings.data_dir / "clips",
+        changed=core.redraw,
+        clock=core.clock,
+    )
+
+
+def _members(core: _Core, own: tasks.Tasks) -> _Commands:
+    """What everybody may use."""
+    spending = SpendingStore(core.database)
+    usages = Usages(spending, core.limits, core.servers, core.clock)
+    placing = video.Video(core.requests, core.tasks, core.board, core.wake, core.clock)
+    return [
+        video.group(placing, core.catalog, core.enabled),
+        tasks.group(own),
+        money.usage_command(usages, core.catalog, core.cache),
+        money.formats_command(core.catalog, core.enabled, core.settings.default_format),
+    ]
+
+
+def _admin(
+    core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter
+) -> tuple[app_commands.Group, _Buttons]:
+    """`/admin`, of the commands of all its files, and what is clicked in its answers."""
+    limit_rules = LimitRules(core.limits, core.ledger, core.servers, core.clock)
+    set_limit = admin.limits.set_button(limit_rules)
+    rule_menu = admin.access.rule_menu(core.access)
+    searches, refunds = SearchStore(core.database), RefundStore(core.database)
+    oversight = Oversight(core.tasks, searches, refunds, core.files, clock=core.clock, changed=core.redraw)
+    all_tasks = admin.tasks.ServerTasks(oversight, own, core.catalog, core.clock)
+    switches = Switches(core.servers, core.tasks, core.clock, core.wake, core.board.changed)
+    moderators = Moderators(core.servers, core.clock, core.wake)
+    checkup = Checkup(
+        core.servers,
+        core.limits,
+        core.marks,
+        core.router,
+        core.catalog,
+        providers=core.enabled,
+        clock=core.clock,
+    )
+    installed = admin.doctor.Installed(PERMISSIONS, invite_link, core.client.in_sync)
     group = app_commands.Group(
-        name=rights.NAME,
+        name=admin.rights.NAME,
         description="Limits, access, spending and switches of this server",
         guild_only=True,
-        default_permissions=rights.NEEDED,
+        default_permissions=admin.rights.NEEDED,
     )
+    parts: Sequence[_Commands] = [
+        [admin.limits.group(limit_rules, set_limit)],
+        admin.report.commands(reports, writer),
+        admin.tasks.commands(all_tasks),
+        admin.access.commands(core.access, rule_menu),
+        admin.pause.commands(switches),
+        admin.approvals.commands(moderators),
+        admin.notices.commands(moderators),
+        admin.audit.commands(AuditStore(core.database)),
+        admin.doctor.commands(checkup, installed),
+    ]
     for command in (command for part in parts for command in part):
         group.add_command(command)
-    return group
+    return group, [set_limit, admin.limits.LeaveButton, rule_menu, all_tasks.button]
 
 
 def _alone(folder: Path) -> FileLock:
@@ -261,6 +350,7 @@ async def run(settings: Settings) -> None:
         # The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
         group.create_task(app.engine.run())
         group.create_task(app.board.run())
+        group.create_task(app.notices.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 

@@ -10,7 +10,6 @@ from discord import app_commands
 
 from bot.domain.catalog import Catalog, Mode, Offer
 from bot.posting.board import Board
-from bot.services.engine import Engine
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
 from storage.tasks import TaskStore
@@ -34,15 +33,20 @@ _DESCRIPTIONS = {
 
 
 class Video:
-    """Takes the three commands' options to one order, one hold and one progress message."""
+    """Takes the three commands' options to one order, one hold and one progress message; `wake` when it is placed."""
 
     def __init__(
-        self, requests: Requests, tasks: TaskStore, board: Board, engine: Engine, clock: Callable[[], int]
+        self,
+        requests: Requests,
+        tasks: TaskStore,
+        board: Board,
+        wake: Callable[[], None],
+        clock: Callable[[], int],
     ) -> None:
         self._requests = requests
         self._tasks = tasks
         self._board = board
-        self._engine = engine
+        self._wake = wake
         self._clock = clock
 
     async def place(
@@ -71,7 +75,7 @@ class Video:
                 urls=posted.picture_urls,
                 at=self._clock(),
             )
-        self._engine.wake()
+        self._wake()
 
 
 def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_commands.Group:

@@ -1,10 +1,12 @@
 """How far a server's budget is used up: noted once for each step and window, in the transaction that gets there."""
 
+import sqlite3
 from collections.abc import Iterable
 
-from bot.domain.limits import Scope
+from bot.domain.alarms import Alarm
+from bot.domain.limits import Period, Scope
 from bot.domain.task import Task
-from storage.database import Transaction
+from storage.database import Database, Transaction
 from storage.limits import Counted
 
 #: Percent of a budget that moderators want to know of.
@@ -20,11 +22,15 @@ def note(tx: Transaction, applicable: Iterable[Counted], task: Task, price_micro
                 _add(tx, one, task, step, used)
 
 
-def note_refused(tx: Transaction, applicable: Iterable[Counted], task: Task, price_micros: int) -> None:
-    """Note that a budget is used up: what is left of it is too little for a clip that was asked for."""
+def note_refused(tx: Transaction, applicable: Iterable[Counted], task: Task) -> None:
+    """Note that a budget is used up: what is left of it is too little for one clip that was asked for.
+
+    One that is too dear at any time says nothing of the budget.
+    """
     for one in _budgets(applicable):
-        if price_micros > one.room:
-            _add(tx, one, task, STEPS[-1], one.usage.total)
+        if one.room < task.price_micros <= one.limit.micros:
+            for step in STEPS:
+                _add(tx, one, task, step, one.usage.total)
 
 
 def _budgets(applicable: Iterable[Counted]) -> list[Counted]:
@@ -46,4 +52,59 @@ def _add(tx: Transaction, one: Counted, task: Task, step: int, used: int) -> Non
         limit=one.limit.micros,
         used=used,
         at=task.created_at,
+    )
+
+
+class AlarmStore:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def untold(self, *, limit: int) -> list[Alarm]:
+        """What moderators have not been told: of each budget's window only the highest step, the oldest first."""
+        rows = await self._database.read(
+            """
+            SELECT * FROM alarms WHERE told_at IS NULL AND NOT EXISTS (
+              SELECT 1 FROM alarms AS higher
+              WHERE higher.server_id = alarms.server_id AND higher.owner_id = alarms.owner_id
+                AND higher.period = alarms.period AND higher.since = alarms.since
+                AND higher.percent > alarms.percent
+            )
+            ORDER BY id LIMIT :limit
+            """,
+            limit=limit,
+        )
+        return [_alarm_of(row) for row in rows]
+
+    async def told(self, alarm: Alarm, at: int) -> None:
+        """Moderators know of this step, or do not want to; and so of the lower ones."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                """
+                UPDATE alarms SET told_at = :at
+                WHERE server_id = :server AND owner_id = :owner AND period = :period AND since = :since
+                  AND percent <= :percent AND told_at IS NULL
+                """,
+                at=at,
+                server=alarm.server_id,
+                owner=alarm.owner_id,
+                period=alarm.period.value,
+                since=alarm.since,
+                percent=alarm.percent,
+            )
+
+        await self._database.write(work)
+
+
+def _alarm_of(row: sqlite3.Row) -> Alarm:
+    return Alarm(
+        id=row["id"],
+        server_id=row["server_id"],
+        owner_id=row["owner_id"],
+        period=Period(row["period"]),
+        since=row["since"],
+        percent=row["percent"],
+        limit_micros=row["limit_micros"],
+        used_micros=row["used_micros"],
+        at=row["at"],
     )

@@ -89,3 +89,28 @@ class ServerStore:
             return chosen
 
         return await self._database.write(work)
+
+    async def awaiting_report(self, reported_before: int, *, limit: int) -> list[Server]:
+        """Servers that want a monthly report and had the last one before a moment, those the longest ago first."""
+        rows = await self._database.read(
+            """
+            SELECT * FROM servers WHERE monthly_report = 1 AND notices_channel_id IS NOT NULL
+              AND reported_until <= :before
+            ORDER BY reported_until LIMIT :limit
+            """,
+            before=reported_before,
+            limit=limit,
+        )
+        return [_server_of(row) for row in rows]
+
+    async def reported(self, server_id: int, until: int) -> None:
+        """The months that ended by `until` (milliseconds since 1970) were reported, or are passed over."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                "UPDATE servers SET reported_until = :until WHERE id = :id AND reported_until < :until",
+                id=server_id,
+                until=until,
+            )
+
+        await self._database.write(work)

@@ -130,10 +130,11 @@ class TaskReads:
         return [task_of(row) for row in rows]
 
     async def ahead_of(self, task: Task) -> int:
-        """How many held tasks of the same provider were asked for earlier."""
+        """How many held tasks of the same provider were asked for earlier, and wait for no moderator."""
         row = await self._database.read_one(
             """
-            SELECT COUNT(*) AS ahead FROM tasks WHERE state = 'held' AND provider = :provider
+            SELECT COUNT(*) AS ahead FROM tasks
+            WHERE state = 'held' AND provider = :provider AND approval_until IS NULL
               AND (created_at, interaction_id, ordinal) < (:created, :interaction, :ordinal)
             """,
             provider=task.provider,

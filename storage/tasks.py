@@ -93,8 +93,7 @@ class TaskStore(TaskReads):
         """A request is refused for good: moderators want to know of a budget that is used up."""
 
         def work(tx: Transaction) -> None:
-            price = sum(task.price_micros for task in drafts)
-            alarms.note_refused(tx, limits.counted(tx, drafts[0], role_ids), drafts[0], price)
+            alarms.note_refused(tx, limits.counted(tx, drafts[0], role_ids), drafts[0])
 
         await self._database.write(work)
 
@@ -356,6 +355,8 @@ class TaskStore(TaskReads):
                 charged=charged_micros,
             )
             _moved(tx, changed, task, state, at, note)
+            if task.approval_until is not None:
+                approvals.withdraw(tx, task)
             if cost_micros is None:
                 ledger.release(tx, task, at)
             else:

@@ -77,7 +77,7 @@ class Board(Delivery):
         message.interaction = interaction
         message.token_until = self._monotonic() + _TOKEN_SECONDS
         content = await self._content(tasks, message)
-        files = await asyncio.to_thread(_files, tasks[0])
+        files = await asyncio.to_thread(frame_files, tasks[0])
         sent = await interaction.edit_original_response(
             content=content,
             view=self._view(tasks),
@@ -104,7 +104,7 @@ class Board(Delivery):
             sent = sent or await channel.send(
                 content,
                 view=self._view(tasks) or discord.utils.MISSING,
-                files=await asyncio.to_thread(_files, first),
+                files=await asyncio.to_thread(frame_files, first),
                 nonce=f"p{first.interaction_id}",
                 allowed_mentions=discord.AllowedMentions.none(),
             )
@@ -263,7 +263,7 @@ def _number(task: Task, tasks: Sequence[Task]) -> str:
     return f"{task.ordinal + 1}. " if len(tasks) > 1 else ""
 
 
-def _files(task: Task) -> list[discord.File]:
+def frame_files(task: Task) -> list[discord.File]:
     """The checked pictures of a command, in the order first, last."""
     return [
         discord.File(frame.path, filename=f"{which}-frame.jpg")

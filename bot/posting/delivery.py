@@ -46,7 +46,7 @@ class Delivery:
                     async with asyncio.timeout(_SECONDS):
                         return await self._post(place, task, clip, cost_micros)
                 except discord.HTTPException as error:
-                    _note_closed(error, reasons)
+                    note_closed(error, reasons)
         except discord.HTTPException as error:
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
@@ -59,7 +59,7 @@ class Delivery:
             member = self._client.get_user(task.member_id) or await self._client.fetch_user(task.member_id)
             yield await member.create_dm()
         except discord.HTTPException as error:
-            _note_closed(error, reasons)
+            note_closed(error, reasons)
 
     async def _post(self, place: discord.abc.Messageable, task: Task, clip: Path, cost_micros: int) -> Posted:
         if await asyncio.to_thread(_size, clip) <= self._limit(task):
@@ -114,23 +114,19 @@ class Delivery:
                     if found := await self._find(place, task, since, carries_clip=True):
                         return found
             except discord.HTTPException as error:
-                _note_closed(error, reasons)
+                note_closed(error, reasons)
         return None
 
     async def _find(
         self, place: discord.abc.Messageable, task: Task, since: int, *, carries_clip: bool
     ) -> discord.Message | None:
         """Our own message with this task's id, posted at `since` (milliseconds since 1970) or later."""
-        after = datetime.fromtimestamp(since / 1000, UTC) - timedelta(minutes=1)
-        me = self._client.user.id if self._client.user else 0
         try:
-            # The first try stands near the beginning, the last one near the end of a busy channel.
-            for oldest_first in (True, False):
-                async for message in place.history(after=after, limit=_SEARCHED, oldest_first=oldest_first):
-                    ours = message.author.id == me and f"`{task.id}`" in message.content
-                    # A prompt may contain any words, but not begin a message.
-                    if ours and message.content.startswith(texts.ready_head(task)) is carries_clip:
-                        return message
+            async for message in own_messages(self._client, place, since):
+                # A prompt may contain any words, but not begin a message.
+                carries = message.content.startswith(texts.ready_head(task))
+                if f"`{task.id}`" in message.content and carries is carries_clip:
+                    return message
         except discord.Forbidden:
             log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)
         return None
@@ -141,9 +137,27 @@ class Delivery:
         return max(_LEAST_LIMIT, server.filesize_limit if server else 0, task.upload_limit or 0)
 
 
-def _note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
-    """Add why a place is closed to the bot; everything else may pass and is raised again."""
-    if error.status not in {403, 404} and error.code not in _CLOSED_CODES:
+async def own_messages(
+    client: discord.Client, place: discord.abc.Messageable, since: int
+) -> AsyncIterator[discord.Message]:
+    """What the bot itself posted at `since` (milliseconds since 1970) or later, as far as a search goes."""
+    after = datetime.fromtimestamp(since / 1000, UTC) - timedelta(minutes=1)
+    me = client.user.id if client.user else 0
+    # The first try stands near the beginning, the last one near the end of a busy channel.
+    for oldest_first in (True, False):
+        async for message in place.history(after=after, limit=_SEARCHED, oldest_first=oldest_first):
+            if message.author.id == me:
+                yield message
+
+
+def is_closed(error: discord.HTTPException) -> bool:
+    """The place is gone or closed to the bot; everything else may pass."""
+    return error.status in {403, 404} or error.code in _CLOSED_CODES
+
+
+def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
+    """Add why a place is closed to the bot; everything else is raised again."""
+    if not is_closed(error):
         raise error
     reasons.append(f"{error.status} {error.text}")
 

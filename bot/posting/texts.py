@@ -103,6 +103,9 @@ def status_line(
     """
     name = provider_label(task, catalog)
     match task.state:
+        case TaskState.HELD if task.approval_until is not None:
+            until = f"<t:{task.approval_until // 1000}:f>"
+            text = f"✋ Waits for a moderator's approval until {until}. {_price(task)} is held; cancelling is free."
         case TaskState.HELD:
             text = f"⏳ {_waiting(task, name, ahead, paused)} {_price(task)} is held; cancelling is free."
         case TaskState.SUBMITTING:

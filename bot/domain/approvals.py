@@ -1,0 +1,31 @@
+"""Clips above a server's price wait for a moderator: one question for all clips of a command."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+#: Begins the note of a clip that a moderator did not allow; his reason may follow it.
+DECLINED = "a moderator declined it"
+EXPIRED = "nobody approved it in time"
+
+
+class Decision(StrEnum):
+    APPROVED = "approved"
+    DECLINED = "declined"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What moderators are asked about one command, until `until` (milliseconds since 1970).
+
+    `message_id` is None until they were asked, `decision` until it is decided; `decided_by` is a moderator.
+    """
+
+    interaction_id: int
+    server_id: int
+    until: int
+    channel_id: int | None = None
+    message_id: int | None = None
+    decision: Decision | None = None
+    decided_by: int | None = None

@@ -1,0 +1,198 @@
+"""Posts to moderators by the bot's own token: once, whatever crashed between posting and recording."""
+
+import asyncio
+import io
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import discord
+
+from bot.domain.alarms import Alarm
+from bot.domain.approvals import Decision, Question
+from bot.domain.catalog import Catalog
+from bot.domain.errors import DeliveryError, NobodyThere
+from bot.domain.limits import Window
+from bot.domain.ports import Posted
+from bot.domain.servers import Server
+from bot.domain.task import Task
+from bot.posting import notices, texts
+from bot.posting.board import frame_files
+from bot.posting.delivery import is_closed, note_closed, own_messages
+
+log = logging.getLogger(__name__)
+
+#: Begins the id of the button that approves; the interaction's id follows.
+APPROVE = "conch:approve:"
+_SECONDS = 120
+_SILENT = discord.AllowedMentions.none()
+
+
+class Moderation:
+    """`buttons` makes those of a question, from its interaction's id."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        catalog: Catalog,
+        *,
+        buttons: Callable[[int], Sequence[discord.ui.Item[Any]]],
+    ) -> None:
+        self._client = client
+        self._catalog = catalog
+        self._buttons = buttons
+
+    @property
+    def ready(self) -> bool:
+        return self._client.user is not None
+
+    # --------------------------------------------------------------- questions
+
+    async def ask(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> Posted:
+        """In the moderators' channel, else where the clip was asked for."""
+        content = notices.question(question, tasks, self._catalog, spent=spent)
+        reasons: list[str] = []
+        async with _told():
+            # Both are looked through before anything is posted: which of them was open may have changed since.
+            sent = await self._asked_before(server, question, tasks[0])
+            for channel in [] if sent else self._places(server, tasks[0]):
+                try:
+                    sent = await channel.send(
+                        content,
+                        view=self._view(question),
+                        files=await asyncio.to_thread(_files, tasks[0]),
+                        nonce=f"q{question.interaction_id}",
+                        allowed_mentions=_SILENT,
+                    )
+                    break
+                except discord.HTTPException as error:
+                    note_closed(error, reasons)
+        if sent is None:
+            raise NobodyThere(f"no channel to ask in is open to the bot ({'; '.join(reasons)})")
+        return Posted(sent.channel.id, sent.id)
+
+    async def redraw(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> None:
+        changes: dict[str, Any] = {
+            "content": notices.question(question, tasks, self._catalog, spent=spent),
+            "view": self._view(question),
+            "allowed_mentions": _SILENT,
+        }
+        if question.decision not in {None, Decision.APPROVED}:
+            changes["attachments"] = []  # no clip is made of them
+        async with _told():
+            message = await self._message(server, question, tasks[0])
+            if message is None:
+                return
+            try:
+                await message.edit(**changes)
+            except discord.HTTPException as error:
+                if not is_closed(error):
+                    raise
+                log.info("question %d is no longer shown: %s", question.interaction_id, error)
+
+    async def _message(
+        self, server: Server, question: Question, task: Task
+    ) -> discord.Message | discord.PartialMessage | None:
+        if question.channel_id is None or question.message_id is None:
+            return await self._asked_before(server, question, task)
+        return self._channel(server, question.channel_id).get_partial_message(question.message_id)
+
+    async def _asked_before(self, server: Server, question: Question, task: Task) -> discord.Message | None:
+        """The question that a crash left unrecorded."""
+        wanted = f"{APPROVE}{question.interaction_id}"
+        since = round(discord.utils.snowflake_time(question.interaction_id).timestamp() * 1000)
+        for channel in self._places(server, task):
+            if found := await self._find(channel, since, lambda one: wanted in _button_ids(one)):
+                return found
+        return None
+
+    def _places(self, server: Server, task: Task) -> list[discord.PartialMessageable]:
+        wanted = dict.fromkeys([server.notices_channel_id or task.channel_id, task.channel_id])
+        return [self._channel(server, channel_id) for channel_id in wanted]
+
+    def _view(self, question: Question) -> Any:
+        if question.decision is not None:
+            return None
+        view = discord.ui.View(timeout=None)
+        for button in self._buttons(question.interaction_id):
+            view.add_item(button)
+        return view
+
+    # ------------------------------------------------------- alarms and months
+
+    async def alarm(self, server: Server, alarm: Alarm) -> None:
+        await self._tell(server, notices.alarm(alarm, server), since=alarm.at, nonce=f"a{alarm.id}")
+
+    async def report(
+        self, server: Server, span: Window, words: str, files: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """One message: the words, of which the first line names the month, and the files."""
+        hours = span.until // 3_600_000
+        await self._tell(
+            server, texts.cut(words), since=span.until, nonce=f"r{server.id:x}.{hours:x}", files=files
+        )
+
+    async def _tell(
+        self, server: Server, text: str, *, since: int, nonce: str, files: Sequence[tuple[str, bytes]] = ()
+    ) -> None:
+        """Post to the moderators, unless a message that begins with the same line was posted `since` then."""
+        head, reasons = text.splitlines()[0], list[str]()
+        channel = self._channel(server, server.notices_channel_id or 0)
+        async with _told():
+            if await self._find(channel, since, lambda one: one.content.splitlines()[:1] == [head]):
+                return
+            try:
+                attached = [discord.File(io.BytesIO(data), name) for name, data in files]
+                await channel.send(text, files=attached, nonce=nonce, allowed_mentions=_SILENT)
+            except discord.HTTPException as error:
+                note_closed(error, reasons)
+        if reasons:
+            raise NobodyThere(f"the moderators' channel is gone or closed to the bot ({reasons[0]})")
+
+    # ----------------------------------------------------------------- finding
+
+    def _channel(self, server: Server, channel_id: int) -> discord.PartialMessageable:
+        return self._client.get_partial_messageable(channel_id, guild_id=server.id)
+
+    async def _find(
+        self,
+        channel: discord.PartialMessageable,
+        since: int,
+        is_it: Callable[[discord.Message], bool],
+    ) -> discord.Message | None:
+        try:
+            async for message in own_messages(self._client, channel, since):
+                if is_it(message):
+                    return message
+        except discord.HTTPException as error:
+            if not is_closed(error):
+                raise
+            log.info("channel %d cannot be read, so the nonce alone must do: %s", channel.id, error)
+        return None
+
+
+@asynccontextmanager
+async def _told() -> AsyncIterator[None]:
+    """Discord's trouble as ours: what passes here may be tried again."""
+    try:
+        async with asyncio.timeout(_SECONDS):
+            yield
+    except discord.HTTPException as error:
+        raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+    except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
+
+
+def _files(task: Task) -> list[discord.File]:
+    """The pictures, and the prompt where the message does not show it whole."""
+    files = frame_files(task)
+    if notices.is_cut(task):
+        files.append(discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt"))
+    return files
+
+
+def _button_ids(message: discord.Message) -> set[str | None]:
+    rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
+    return {item.custom_id for row in rows for item in row.children if isinstance(item, discord.Button)}

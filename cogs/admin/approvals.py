@@ -1,0 +1,149 @@
+"""`/admin approvals`, and the buttons with which moderators answer."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import discord
+from discord import app_commands
+
+from bot.domain.money import dollars
+from bot.posting.moderation import APPROVE
+from bot.services.approvals import REASON_LENGTH, Approvals
+from bot.services.moderators import OFF, Moderators
+from cogs.acknowledge import on_error
+from cogs.admin.answers import answer, begin, name_of_server
+from cogs.admin.channels import must_take_posts
+from cogs.admin.rights import must_be_admin
+from storage.approvals import Ruling
+
+_DECLINE = "conch:decline:"
+#: A Discord id that fits into 64 bits with their sign; a made-up one need not.
+_ID = r"(?P<question>[1-8]?[0-9]{1,18})"
+_MODAL_SECONDS = 900
+
+#: Made from the interaction's id, as every button that Discord sends back is.
+Button = type[discord.ui.DynamicItem[Any]]
+_Press = Callable[[discord.Interaction[Any], int], Awaitable[None]]
+
+
+def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None]]:
+    @app_commands.command(name="approvals", description="Let dear clips wait for a moderator's click")
+    @app_commands.describe(
+        above=f"Clips that cost more dollars than this wait; or {OFF}",
+        channel="Where moderators are asked; left out, where they are told other things",
+        hours="How long they have; then the clip is cancelled. Left out, 24",
+    )
+    async def approvals(
+        interaction: discord.Interaction[Any],
+        above: app_commands.Range[str, 1, 20],
+        channel: discord.TextChannel | None = None,
+        hours: app_commands.Range[int, 1, 168] = 24,
+    ) -> None:
+        server_id = await begin(interaction)
+        if not server_id:
+            return
+        known = await moderators.channel_of(server_id)
+        if channel is not None:
+            must_take_posts(interaction, channel.id)
+        elif known is not None and above.strip().casefold() != OFF:
+            must_take_posts(interaction, known)
+        server = await moderators.approvals(
+            server_id,
+            name_of_server(interaction),
+            interaction.user.id,
+            above=above,
+            hours=hours,
+            channel_id=channel.id if channel else None,
+        )
+        if server.approval_micros is None:
+            await answer(
+                interaction,
+                "New clips wait for no moderator any more. Those that wait already go on waiting.",
+            )
+            return
+        await answer(
+            interaction,
+            f"A clip that costs more than {dollars(server.approval_micros)} now waits for a click in "
+            f"<#{server.notices_channel_id}>, {server.approval_hours} hours at most; then it is cancelled and "
+            "nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were.",
+        )
+
+    return [approvals]
+
+
+def buttons(approvals: Approvals) -> tuple[Button, Button]:
+    """Approve and Decline of a question, which work as long as its message stands."""
+
+    async def approve(interaction: discord.Interaction[Any], question: int) -> None:
+        if server_id := await begin(interaction):
+            ruling = await approvals.approve(
+                question, server_id, actor_id=interaction.user.id, actor=interaction.user.display_name
+            )
+            goes_on = "once `/admin resume` ends the pause" if ruling.paused else "now"
+            await answer(interaction, f"Approved: {_clips(ruling)}. It goes on {goes_on}.")
+
+    async def decline(interaction: discord.Interaction[Any], question: int) -> None:
+        # A modal must be the first answer, so nothing is acknowledged before.
+        await must_be_admin(interaction)
+        await approvals.open_question(question, interaction.guild_id or 0)
+        await interaction.response.send_modal(_Reason(approvals, question))
+
+    return (
+        _button(APPROVE, "Approve", discord.ButtonStyle.success, approve),
+        _button(_DECLINE, "Decline", discord.ButtonStyle.danger, decline),
+    )
+
+
+def _button(start: str, label: str, style: discord.ButtonStyle, press: _Press) -> Button:
+    class Answer(discord.ui.DynamicItem[discord.ui.Button[Any]], template=start + _ID):
+        def __init__(self, question: int) -> None:
+            super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"{start}{question}"))
+            self._question = question
+
+        @classmethod
+        async def from_custom_id(
+            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> "Answer":
+            return cls(int(match["question"]))
+
+        async def callback(self, interaction: discord.Interaction[Any]) -> None:
+            try:
+                await press(interaction, self._question)
+            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+                await on_error(interaction, error)
+
+    return Answer
+
+
+class _Reason(discord.ui.Modal, title="Decline"):
+    reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
+        label="Reason, which the member reads",
+        style=discord.TextStyle.paragraph,
+        required=False,
+        max_length=REASON_LENGTH,
+    )
+
+    def __init__(self, approvals: Approvals, question: int) -> None:
+        super().__init__(timeout=_MODAL_SECONDS)
+        self._approvals = approvals
+        self._question = question
+
+    async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
+        try:
+            await self._decline(interaction)
+        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see modals
+            await on_error(interaction, error)
+
+    async def _decline(self, interaction: discord.Interaction[Any]) -> None:
+        if server_id := await begin(interaction):
+            ruling = await self._approvals.decline(
+                self._question, server_id, actor_id=interaction.user.id, reason=self.reason.value
+            )
+            await answer(interaction, f"Declined: {_clips(ruling)}. The hold was given back.")
+
+
+def _clips(ruling: Ruling) -> str:
+    tasks = ruling.tasks
+    price = dollars(sum(task.price_micros for task in tasks))
+    return f"{len(tasks)} clip{'s' if len(tasks) > 1 else ''} of <@{tasks[0].member_id}>, {price}"

@@ -1,0 +1,29 @@
+"""Channels that an admin chooses for what the bot tells moderators."""
+
+from typing import Any
+
+import discord
+
+from bot.domain.errors import Refusal
+
+#: As Discord's settings call them; discord.py itself has another name for the first.
+_NEEDED = ("view_channel", "send_messages", "attach_files", "read_message_history")
+
+
+def must_take_posts(interaction: discord.Interaction[Any], channel_id: int) -> None:
+    """`Refusal` where the bot may not post there with files, or find there what it posted."""
+    guild = interaction.guild
+    channel = guild.get_channel(channel_id) if guild else None
+    if guild is None or channel is None:
+        raise Refusal(
+            f"The moderators' channel <#{channel_id}> is gone. Name another one with `channel`; nothing was "
+            "changed."
+        )
+    mine = channel.permissions_for(guild.me)
+    lacking = [name for name in _NEEDED if not getattr(mine, name)]
+    if lacking:
+        listed = ", ".join(f"*{name.replace('_', ' ').title()}*" for name in lacking)
+        raise Refusal(
+            f"In <#{channel_id}> the bot lacks: {listed}. Allow its role these there, or choose another channel; "
+            "nothing was changed."
+        )
