@@ -149,7 +149,7 @@ class ApprovalStore:
             for task in tasks:
                 changed = tx.run(
                     """
-                    UPDATE tasks SET approval_until = NULL, due_at = :at, changed_at = :at
+                    UPDATE tasks SET approval_until = NULL, due_at = :at, changed_at = :at, waiting_since = :at
                     WHERE id = :id AND state = 'held' AND approval_until IS NOT NULL
                     """,
                     id=task.id,

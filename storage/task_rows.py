@@ -56,5 +56,6 @@ def task_of(row: sqlite3.Row) -> Task:
         message_channel_id=row["message_channel_id"],
         message_id=row["message_id"],
         approval_until=row["approval_until"],
+        waiting_since=row["waiting_since"],
         charged_micros=row["charged_micros"],
     )

@@ -476,6 +476,18 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
+    async def wait_anew(self, server_id: int, at: int) -> None:
+        """A server's pause is over: how long its held tasks wait for a provider counts from now."""
+
+        def work(tx: Transaction) -> None:
+            tx.run(
+                "UPDATE tasks SET waiting_since = :at WHERE server_id = :server AND state = 'held'",
+                server=server_id,
+                at=at,
+            )
+
+        await self._database.write(work)
+
     async def hurry(self, interaction_id: int, at: int) -> None:
         """Let held tasks start now: their progress message could not be made from the command's answer."""
 

@@ -57,7 +57,8 @@ class Task:
 
     `price_micros` is held; `list_micros`, never above it, is the list price at the provider that has the task now.
     `tried` are the providers that did not take it and never will. `approval_until` is set while a moderator's
-    click is waited for. `charged_micros` is what the provider itself says it charged.
+    click is waited for, `waiting_since` once that or a pause of the server is over. `charged_micros` is what the
+    provider itself says it charged.
     """
 
     id: str
@@ -94,6 +95,7 @@ class Task:
     message_channel_id: int | None = None
     message_id: int | None = None
     approval_until: int | None = None
+    waiting_since: int | None = None
     charged_micros: int | None = None
 
     @property

@@ -70,7 +70,8 @@ class Timetable:
 
     def waits_too_long(self, task: Task) -> bool:
         """For one that nobody took so far."""
-        return self.now() - task.created_at > self._deadline
+        since = task.created_at if task.waiting_since is None else task.waiting_since
+        return self.now() - since > self._deadline
 
     def age(self, task: Task) -> int:
         """Milliseconds since it was sent, or else asked for."""

@@ -120,3 +120,11 @@ async def test_the_servers_settings_may_take_it_from_those_who_manage_it(scene: 
     assert "Manage Server" in told(await raw_pause(scene, scene.carol))
     await scene.video()
     assert await scene.task()
+
+
+async def test_what_waited_through_a_long_pause_is_not_given_up_for_it(scene: Scene) -> None:
+    await scene.video()
+    await paused(scene)
+    await scene.pass_time(3 * 3600)
+    await scene.admin("resume")
+    assert (await scene.task()).waiting_since == scene.now()

@@ -1,6 +1,7 @@
 """When a clip is looked at: what the last ones took decides, and a hint makes it at once."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -151,6 +152,13 @@ def test_no_look_is_put_off_beyond_a_quarter_of_an_hour(seconds: float, later: i
 def test_task_waits_too_long_after_the_deadline() -> None:
     table = Table(Forecast(), deadline_minutes=1)
     assert [table.waits_too_long(table.task(age)) for age in (60, 60.001)] == [False, True]
+
+
+def test_the_wait_for_a_moderator_or_a_pause_does_not_count() -> None:
+    table = Table(Forecast(), deadline_minutes=1)
+    task = replace(table.task(3600), waiting_since=table.now() - 60_000)
+    assert not table.waits_too_long(task)
+    assert table.waits_too_long(replace(task, waiting_since=table.now() - 60_001))
 
 
 # ------------------------------------------------------------------- with the engine

@@ -72,6 +72,8 @@ async def test_a_click_at_the_last_moment_counts_and_one_after_it_does_not(
     question = await waiting(database, store)
     assert not (await approve(approvals, question, question.until)).tasks
     assert (await approve(approvals, question, question.until - 1)).tasks
+    # From then on it waits for a provider, not since it was asked for.
+    assert {task.waiting_since for task in await store.of_interaction(1)} == {question.until - 1}
 
 
 async def test_what_the_member_cancels_in_the_same_moment_is_given_back_once(

@@ -47,6 +47,8 @@ def _servers() -> None:
 def _tasks() -> None:
     # Until when a moderator may approve; NULL where nobody has to.
     op.add_column("tasks", sa.Column("approval_until", Number))
+    # Since when it might have been handed over, where that is later than it was asked for.
+    op.add_column("tasks", sa.Column("waiting_since", Number))
     # What the provider itself says it charged; NULL where it says nothing.
     op.add_column("tasks", sa.Column("charged_micros", Number))
     op.create_index("tasks_of_server", "tasks", ["server_id", "created_at"])
