@@ -34,6 +34,7 @@ from bot.services.access import Access
 from bot.services.approvals import Approvals
 from bot.services.checkup import Checkup
 from bot.services.delivering import Delivering
+from bot.services.drafts import Drafts
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
@@ -53,13 +54,14 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import admin, buttons, money, tasks, video
+from cogs import admin, animate, buttons, money, tasks, video
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
 from storage.database import Database, open_database
+from storage.drafts import DraftStore
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
@@ -97,6 +99,7 @@ class App:
     engine: Engine
     board: Board
     notices: Notices
+    drafts: Drafts
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
@@ -122,6 +125,7 @@ class _Core:
     client: Conch
     board: Board
     files: Files
+    drafts: Drafts
     redraw: Callable[[Task], None]
     wake: Callable[[], None]
 
@@ -231,6 +235,7 @@ async def build(
             client=client,
             board=board,
             files=files,
+            drafts=Drafts(DraftStore(database), settings.data_dir / "frames" / "drafts", clock),
             redraw=redraw,
             wake=wake,
         )
@@ -250,14 +255,20 @@ async def build(
         )
         own = _own_tasks(core)
         admins, admin_buttons = _admin(core, own, reports, writer)
-        client.install([admins, *_members(core, own)], [cancel_button, *decide_buttons, *admin_buttons])
+        placing = video.Video(requests, task_store, board, wake, clock)
+        animating = _animating(core, placing)
+        client.install(
+            [admins, *_members(core, own, placing), animate.command(animating)],
+            [cancel_button, *decide_buttons, *admin_buttons],
+        )
+        client.add_listener(animating.submitted, "on_interaction")
         if settings.http_port is not None:
             await stack.enter_async_context(
                 web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
             )
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, notices, database, task_store, ledger)
+        yield App(client, engine, board, notices, core.drafts, database, task_store, ledger)
 
 
 def _own_tasks(core: _Core) -> tasks.Tasks:
@@ -273,17 +284,27 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
     )
 
 
-def _members(core: _Core, own: tasks.Tasks) -> _Commands:
+def _members(core: _Core, own: tasks.Tasks, placing: video.Video) -> _Commands:
     """What everybody may use."""
     spending = SpendingStore(core.database)
     usages = Usages(spending, core.limits, core.servers, core.clock)
-    placing = video.Video(core.requests, core.tasks, core.board, core.wake, core.clock)
     return [
         video.group(placing, core.catalog, core.enabled),
         tasks.group(own),
         money.usage_command(usages, core.catalog, core.cache),
         money.formats_command(core.catalog, core.enabled, core.settings.default_format),
     ]
+
+
+def _animating(core: _Core, placing: video.Video) -> animate.Animate:
+    return animate.Animate(
+        placing,
+        core.drafts,
+        core.catalog,
+        core.enabled,
+        core.settings.default_format,
+        trusted=core.settings.trusted_hosts,
+    )
 
 
 def _admin(
@@ -351,6 +372,7 @@ async def run(settings: Settings) -> None:
         group.create_task(app.engine.run())
         group.create_task(app.board.run())
         group.create_task(app.notices.run())
+        group.create_task(app.drafts.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 

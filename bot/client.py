@@ -54,7 +54,9 @@ class Conch(commands.Bot):
 
     def install(
         self,
-        command_list: Sequence[app_commands.Command[Any, ..., Any] | app_commands.Group],
+        command_list: Sequence[
+            app_commands.Command[Any, ..., Any] | app_commands.Group | app_commands.ContextMenu
+        ],
         buttons: Sequence[type[discord.ui.DynamicItem[Any]]],
     ) -> None:
         for command in command_list:

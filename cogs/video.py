@@ -56,9 +56,21 @@ class Video:
         options: dict[str, Any],
         attachments: Sequence[discord.Attachment] = (),
     ) -> None:
-        if not await acknowledge(interaction, ephemeral=False) or interaction.guild_id is None:
+        if await acknowledge(interaction, ephemeral=False):
+            files = [Attachment(file.filename, file.url, file.size) for file in attachments]
+            await self.order(interaction, mode, options, files)
+
+    async def order(
+        self,
+        interaction: discord.Interaction[Any],
+        mode: Mode,
+        options: dict[str, Any],
+        pictures: Sequence[Attachment] = (),
+    ) -> None:
+        """What follows on an acknowledgement, whatever was acknowledged: a command, a form, a button."""
+        if interaction.guild_id is None:
             return
-        placed = await self._requests.place(_order(interaction, mode, options, attachments))
+        placed = await self._requests.place(_order(interaction, mode, options, pictures))
         if placed.again:
             return
         try:
@@ -157,7 +169,7 @@ def _order(
     interaction: discord.Interaction[Any],
     mode: Mode,
     options: dict[str, Any],
-    attachments: Sequence[discord.Attachment],
+    pictures: Sequence[Attachment],
 ) -> Order:
     return Order(
         interaction_id=interaction.id,
@@ -171,7 +183,7 @@ def _order(
         camera=options["camera"],
         count=options["count"],
         enhance=options["enhance"],
-        attachments=tuple(Attachment(file.filename, file.url, file.size) for file in attachments),
+        attachments=tuple(pictures),
         upload_limit=interaction.filesize_limit,
         role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),
         around_ids=_around(interaction.channel),

@@ -58,4 +58,5 @@ def task_of(row: sqlite3.Row) -> Task:
         approval_until=row["approval_until"],
         waiting_since=row["waiting_since"],
         charged_micros=row["charged_micros"],
+        private=bool(row["private"]),
     )

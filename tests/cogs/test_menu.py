@@ -19,7 +19,7 @@ from tests.cogs.scene import Scene, told
 CATALOG = catalogs.load()
 PAID = ("mindvideo", "gmi", "novita", "runware", "minimax")
 NAME = re.compile(r"[-_'a-z0-9]{1,32}")
-SUBCOMMAND, ATTACHMENT = 1, 11
+SUBCOMMAND, ATTACHMENT, MESSAGE_MENU = 1, 11, 3
 
 
 def payload(scene: Scene) -> list[dict[str, Any]]:
@@ -72,7 +72,9 @@ async def test_the_commands_are_those_of_the_design(scene: Scene) -> None:
 
 
 async def test_names_and_descriptions_keep_discords_rules(scene: Scene) -> None:
-    every = [part for command in payload(scene) for part in parts(command)]
+    (menu,) = (command for command in payload(scene) if command["type"] == MESSAGE_MENU)
+    assert (menu["name"], menu["contexts"]) == ("Animate image", [0])
+    every = [part for command in payload(scene) if command is not menu for part in parts(command)]
     assert all(NAME.fullmatch(part["name"]) for part in every)
     assert all(1 <= len(part["description"]) <= 100 for part in every)
 

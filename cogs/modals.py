@@ -1,0 +1,33 @@
+"""Modals that outlive a restart: what they mean stands in their id, and their submits are read as they come."""
+
+from typing import Any, TypeAlias
+
+import discord
+
+#: What was typed, chosen or ticked.
+Value: TypeAlias = str | list[str] | bool
+
+_ROW, _LABEL = discord.ComponentType.action_row.value, discord.ComponentType.label.value
+
+
+async def show(interaction: discord.Interaction[Any], modal: discord.ui.Modal) -> None:
+    """Answer with a modal whose submit comes to a listener of `on_interaction`, also in a later process.
+
+    discord.py would remember it in this process alone, and for ever where it is never submitted.
+    """
+    modal.stop()
+    await interaction.response.send_modal(modal)
+
+
+def submitted(interaction: discord.Interaction[Any]) -> tuple[str, dict[str, Value]]:
+    """The modal's id and what its fields were filled with, by their ids; an empty id where this is no submit."""
+    data: dict[str, Any] = dict(interaction.data or {})
+    if interaction.type is not discord.InteractionType.modal_submit:
+        return "", {}
+    values: dict[str, Value] = {}
+    for outer in data.get("components", []):
+        inner = outer.get("components", []) if outer["type"] == _ROW else [outer.get("component", {})]
+        for field in inner:
+            if "custom_id" in field:
+                values[field["custom_id"]] = field.get("value", field.get("values", []))
+    return str(data.get("custom_id", "")), values
