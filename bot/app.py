@@ -235,7 +235,7 @@ async def build(
             client=client,
             board=board,
             files=files,
-            drafts=Drafts(DraftStore(database), settings.data_dir / "frames" / "drafts", clock),
+            drafts=Drafts(DraftStore(database), requests.drafts, clock),
             redraw=redraw,
             wake=wake,
         )
@@ -255,11 +255,11 @@ async def build(
         )
         own = _own_tasks(core)
         admins, admin_buttons = _admin(core, own, reports, writer)
-        placing = video.Video(requests, task_store, board, wake, clock)
+        placing = video.Video(requests, task_store, board, wake, clock, core.drafts, catalog)
         animating = _animating(core, placing)
         client.install(
             [admins, *_members(core, own, placing), animate.command(animating)],
-            [cancel_button, *decide_buttons, *admin_buttons],
+            [cancel_button, placing.shapes.button, *decide_buttons, *admin_buttons],
         )
         client.add_listener(animating.submitted, "on_interaction")
         if settings.http_port is not None:

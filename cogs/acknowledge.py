@@ -1,8 +1,8 @@
 """Every command is acknowledged first; what goes wrong after that is told to the member alone."""
 
 import logging
-from collections.abc import Awaitable
-from typing import Any
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -12,6 +12,8 @@ from bot.domain.errors import BotError
 from bot.posting import texts
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _TOO_LATE = 10062
 _ALREADY = 40060
@@ -46,35 +48,61 @@ async def acknowledge(
 
 
 async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
-    """Tell the member alone. A public acknowledgement cannot be made private: it is ended, and taken back after."""
-    text, silent = texts.cut(text), discord.AllowedMentions.none()
+    """Tell the member alone."""
     if not interaction.response.is_done():
+        text, silent = texts.cut(text), discord.AllowedMentions.none()
         await _try(
             interaction,
             interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent),
         )
-    elif interaction.extras.get(_PRIVATE):
-        await _try(
+    else:
+        await tell(interaction, text)
+
+
+async def tell(
+    interaction: discord.Interaction[Any],
+    text: str,
+    *,
+    embeds: Sequence[discord.Embed] = (),
+    files: Sequence[discord.File] = (),
+    view: discord.ui.View | None = None,
+) -> discord.Message | None:
+    """Answer the member alone after an acknowledgement; the answer, None where it could not be given.
+
+    A public one cannot be made private: it is ended, and taken back after.
+    """
+    text, silent = texts.cut(text), discord.AllowedMentions.none()
+    if interaction.extras.get(_PRIVATE):
+        return await _try(
             interaction,
             interaction.edit_original_response(
-                content=text, view=None, embed=None, attachments=[], allowed_mentions=silent
+                content=text, view=view, embeds=embeds, attachments=files, allowed_mentions=silent
             ),
         )
-    else:
-        await _try(
-            interaction,
-            interaction.edit_original_response(content=PRIVATELY, view=None, attachments=[]),
-        )
-        await _try(interaction, interaction.followup.send(text, ephemeral=True, allowed_mentions=silent))
-        await _try(interaction, interaction.delete_original_response())
+    await _try(interaction, interaction.edit_original_response(content=PRIVATELY, view=None, attachments=[]))
+    answer = await _try(
+        interaction,
+        interaction.followup.send(
+            text,
+            embeds=embeds,
+            files=files,
+            view=view or discord.utils.MISSING,
+            ephemeral=True,
+            allowed_mentions=silent,
+            wait=True,
+        ),
+    )
+    await _try(interaction, interaction.delete_original_response())
+    return answer
 
 
-async def _try(interaction: discord.Interaction[Any], call: Awaitable[object]) -> None:
+async def _try(interaction: discord.Interaction[Any], call: Awaitable[T]) -> T | None:
     """One call of several: the next is worth trying even where this one fails."""
     try:
-        await call
+        return await call
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %d could not be told: %s", interaction.id, error)
+        return None
 
 
 async def on_error(interaction: discord.Interaction[Any], error: BaseException) -> None:

@@ -9,9 +9,12 @@ import discord
 from discord import app_commands
 
 from bot.domain.catalog import Catalog, Mode, Offer
+from bot.domain.errors import WrongShape
 from bot.posting.board import Board
+from bot.services.drafts import Drafts
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
+from cogs.shapes import Shapes
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -42,12 +45,16 @@ class Video:
         board: Board,
         wake: Callable[[], None],
         clock: Callable[[], int],
+        drafts: Drafts,
+        catalog: Catalog,
     ) -> None:
         self._requests = requests
         self._tasks = tasks
         self._board = board
         self._wake = wake
         self._clock = clock
+        #: Offers to make pictures fit; its button belongs to the client.
+        self.shapes = Shapes(drafts, catalog, self.order)
 
     async def place(
         self,
@@ -70,7 +77,11 @@ class Video:
         """What follows on an acknowledgement, whatever was acknowledged: a command, a form, a button."""
         if interaction.guild_id is None:
             return
-        placed = await self._requests.place(_order(interaction, mode, options, pictures))
+        try:
+            placed = await self._requests.place(_order(interaction, mode, options, pictures))
+        except WrongShape as problem:
+            await self.shapes.propose(interaction, mode, options, problem)
+            return
         if placed.again:
             return
         try:

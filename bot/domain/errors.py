@@ -3,6 +3,7 @@
 BotError
 ├── Refusal                what a member asked cannot be done; nothing was held, nothing called
 │   ├── PictureRefused     an attachment is no usable picture
+│   │   └── WrongShape     it is too wide or too narrow, and could be cropped or padded
 │   └── OverLimit          a money limit stands in the way
 ├── StorageError           the database could not do it; nothing was changed
 ├── StaleTask              the task was no longer in the state it was believed in
@@ -20,6 +21,9 @@ BotError
     └── JobNotFound        the provider does not know this job
 """
 
+from bot.domain.catalog import Offer
+from bot.domain.shapes import Reshaped
+
 
 class BotError(Exception):
     """`str(error)` is a sentence for the person it concerns: what was found, what is allowed, what to do."""
@@ -31,6 +35,19 @@ class Refusal(BotError):
 
 class PictureRefused(Refusal):
     pass
+
+
+class WrongShape(PictureRefused):
+    """`found` is what was found and what is allowed, without what to do.
+
+    `pictures` are those of the whole order in shapes that fit, where they were made; `offer` is what it asks for.
+    """
+
+    def __init__(self, found: str, pictures: tuple[Reshaped, ...] = (), offer: Offer | None = None) -> None:
+        super().__init__(f"{found} Crop it and attach that.")
+        self.found = found
+        self.pictures = pictures
+        self.offer = offer
 
 
 class OverLimit(Refusal):

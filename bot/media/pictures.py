@@ -2,15 +2,17 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bot.domain.catalog import ImageRules
-from bot.domain.errors import PictureRefused
+from bot.domain.errors import PictureRefused, WrongShape
 from bot.media import child
 from bot.media.files import arriving
 
 _SHOWN_NAME = 60
 _CPU_SECONDS = 20
 _SECONDS = 40.0
+_RULES = {"max_bytes", "min_side", "min_ratio", "max_ratio"}
 # Measured: 788 MB of address space for a WebP of 40 million pixels, 452 MB for a PNG, 390 MB for a JPEG.
 _MEMORY = 1 << 30
 
@@ -26,27 +28,49 @@ class PictureInfo:
 
 
 async def prepare(source: Path, target: Path, rules: ImageRules, *, name: str) -> PictureInfo:
-    """Write the upright sRGB JPEG to `target`, without any metadata. `PictureRefused` says what to do instead."""
-    shown = _shown(name)
+    """Write the upright sRGB JPEG to `target`, without any metadata. `PictureRefused` says what to do instead.
+
+    `WrongShape` where it is only too wide or too narrow: then `reshape` makes it fit.
+    """
     with arriving(target) as part:
-        arguments = {
-            "source": str(source),
-            "target": str(part),
-            "rules": rules.model_dump(include={"max_bytes", "min_side", "min_ratio", "max_ratio"}),
-            "name": shown,
-        }
-        try:
-            answer = await child.run(
-                "picture", arguments, cpu_seconds=_CPU_SECONDS, memory_bytes=_MEMORY, seconds=_SECONDS
-            )
-        except child.ChildFailed as error:
-            raise PictureRefused(
-                f"{shown} could not be prepared: {error}. Save it again as a smaller, plain JPEG and attach "
-                "that; if that fails too, tell the operator."
-            ) from error
-        if "refused" in answer:
-            raise PictureRefused(answer["refused"])
+        answer = await _run("picture", source, rules, name, target=str(part))
+        if "wrong_shape" in answer:
+            raise WrongShape(answer["wrong_shape"])
     return PictureInfo(**answer)
+
+
+async def reshape(source: Path, rules: ImageRules, *, name: str, cropped: Path, padded: Path) -> None:
+    """Write both shapes of a picture that `prepare` found too wide or too narrow, each with its preview."""
+    frames = {"cropped": cropped, "padded": padded}
+    files = {shape: [str(frame), str(preview_of(frame))] for shape, frame in frames.items()}
+    await _run("shape", source, rules, name, **files)
+
+
+def preview_of(frame: Path) -> Path:
+    """The small copy beside a frame that `reshape` has made."""
+    return frame.with_stem(f"{frame.stem}-preview")
+
+
+async def _run(job: str, source: Path, rules: ImageRules, name: str, **targets: object) -> dict[str, Any]:
+    shown = _shown(name)
+    arguments = {
+        "source": str(source),
+        "rules": rules.model_dump(include=_RULES),
+        "name": shown,
+        **targets,
+    }
+    try:
+        answer = await child.run(
+            job, arguments, cpu_seconds=_CPU_SECONDS, memory_bytes=_MEMORY, seconds=_SECONDS
+        )
+    except child.ChildFailed as error:
+        raise PictureRefused(
+            f"{shown} could not be prepared: {error}. Save it again as a smaller, plain JPEG and attach "
+            "that; if that fails too, tell the operator."
+        ) from error
+    if "refused" in answer:
+        raise PictureRefused(answer["refused"])
+    return answer
 
 
 def _shown(name: str) -> str:

@@ -23,9 +23,11 @@ _OVER = {
     SHAPE: "This offer is over: it stood for 15 minutes, for you alone. Nothing was held; send the command again.",
 }
 _USED = (
-    "This was sent already, and nothing more was held. `/tasks list` shows its clip; if there is none, send the "
+    "This was answered already, and nothing more was held. `/tasks list` shows its clip; if there is none, send the "
     "command again."
 )
+#: Of pictures, from the command on: they are made before the offer of them is.
+_FILES_LIVE = 1_800_000
 _SWEEP_SECONDS = 60
 #: Where Discord's ids begin to count milliseconds, and how far up.
 _DISCORD_EPOCH, _TIME_BITS = 1_420_070_400_000, 22
@@ -41,8 +43,7 @@ class Drafts:
 
     async def keep(self, draft_id: int, kind: str, *, server_id: int, member_id: int, content: str) -> None:
         """`draft_id` is the interaction that began it; `content` is JSON."""
-        until = self._clock() + _LIVES[kind]
-        await self._store.keep(Draft(draft_id, kind, server_id, member_id, content, until))
+        await self._store.keep(Draft(draft_id, kind, server_id, member_id, content, self.until(kind)))
 
     @asynccontextmanager
     async def used(
@@ -65,6 +66,13 @@ class Drafts:
             await self._store.free(draft_id, by)
             raise
 
+    def until(self, kind: str) -> int:
+        """How long a draft of a kind lives that is kept now."""
+        return self._clock() + _LIVES[kind]
+
+    async def forget_pictures(self, draft_id: int) -> None:
+        await asyncio.to_thread(_remove_of, self._folder, draft_id)
+
     async def run(self) -> None:
         """Remove what is over, until cancelled."""
         while True:
@@ -77,7 +85,12 @@ class Drafts:
     async def sweep(self) -> None:
         now = self._clock()
         await self._store.sweep(now)
-        await asyncio.to_thread(_remove_begun_before, self._folder, now - _LIVES[SHAPE])
+        await asyncio.to_thread(_remove_begun_before, self._folder, now - _FILES_LIVE)
+
+
+def _remove_of(folder: Path, draft_id: int) -> None:
+    for file in folder.glob(f"{draft_id}-*"):
+        file.unlink(missing_ok=True)
 
 
 def _remove_begun_before(folder: Path, moment: int) -> None:

@@ -8,9 +8,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.domain.catalog import Catalog, Format, ImageRules, Mode, Offer
-from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
+from bot.domain.errors import (
+    NotAVideo,
+    OverLimit,
+    PictureRefused,
+    ProviderBusy,
+    Refusal,
+    StaleTask,
+    WrongShape,
+)
 from bot.domain.limits import LimitHit, Scope, explain
 from bot.domain.ports import Clock, NewId
+from bot.domain.shapes import Reshaped, Shape
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
 from bot.providers.downloads import Downloads
@@ -32,11 +41,15 @@ _BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file as Discord describes it; nothing of it is believed before it was opened. `size` is bytes."""
+    """A file as Discord describes it; nothing of it is believed before it was opened. `size` is bytes.
+
+    `file` is a picture that is on disk already, and then taken from there.
+    """
 
     name: str
     url: str
     size: int
+    file: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +100,8 @@ class Requests:
         self._access = access
         self._default = default_format
         self._frames = frames
+        #: Where pictures wait for their member's choice of a shape.
+        self.drafts = frames / "drafts"
         self._clock = clock
         self._new_id = new_id
         self._placing: set[int] = set()
@@ -293,14 +308,25 @@ class Requests:
         """Checked for every provider that may get them."""
         rules = ImageRules.strictest([self._catalog.providers[offer.provider].image for offer in offers])
         frames: list[Frame] = []
+        found: list[str] = []
+        reshaped: list[Reshaped] = []
         try:
             for attachment, which in zip(order.attachments, ("first", "last"), strict=False):
                 target = self._frames / f"{order.interaction_id}-{which}.jpg"
-                await self._prepare_frame(attachment, target, rules)
-                frames.append(Frame(str(target)))
+                try:
+                    await self._prepare_frame(attachment, target, rules)
+                except WrongShape as problem:
+                    found.append(problem.found)
+                    reshaped += problem.pictures
+                else:
+                    frames.append(Frame(str(target)))
+                    reshaped.append(Reshaped(attachment.name, str(target), str(target)))
+            kept = [await self._drafted(one) for one in reshaped] if found else []
         except BaseException:
             _remove(frames)
             raise
+        if found:
+            raise WrongShape(" ".join(found), tuple(kept), offers[0])
         return frames
 
     async def _prepare_frame(self, attachment: Attachment, target: Path, rules: ImageRules) -> None:
@@ -310,10 +336,17 @@ class Requests:
                 f"{rules.max_bytes / 1e6:.0f} MB are allowed. Send a smaller copy."
             )
         await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
-        raw = target.with_suffix(".upload")
+        raw = Path(attachment.file) if attachment.file else target.with_suffix(".upload")
         try:
-            await self._downloads.fetch(attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS)
+            if not attachment.file:
+                await self._downloads.fetch(
+                    attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS
+                )
             await pictures.prepare(raw, target, rules, name=attachment.name)
+        except WrongShape as problem:
+            raise WrongShape(
+                problem.found, (await self._reshaped(raw, target, rules, attachment.name),)
+            ) from problem
         except (ProviderBusy, NotAVideo) as error:
             log.warning("interaction picture not read: %s", error)
             raise PictureRefused(
@@ -321,7 +354,23 @@ class Requests:
                 f"with a picture of at most {rules.max_bytes / 1e6:g} MB."
             ) from error
         finally:
-            raw.unlink(missing_ok=True)
+            if not attachment.file:
+                raw.unlink(missing_ok=True)
+
+    async def _reshaped(self, raw: Path, target: Path, rules: ImageRules, name: str) -> Reshaped:
+        """Both shapes of a picture, among the drafts: what its member does not choose is swept away there."""
+        await asyncio.to_thread(self.drafts.mkdir, parents=True, exist_ok=True)
+        cropped, padded = (self.drafts / f"{target.stem}-{shape}.jpg" for shape in Shape)
+        await pictures.reshape(raw, rules, name=name, cropped=cropped, padded=padded)
+        return Reshaped(name, str(cropped), str(padded))
+
+    async def _drafted(self, picture: Reshaped) -> Reshaped:
+        """One that fits, kept with the others."""
+        if not picture.fits:
+            return picture
+        kept = self.drafts / Path(picture.cropped).name
+        await asyncio.to_thread(Path(picture.cropped).replace, kept)
+        return Reshaped(picture.name, str(kept), str(kept))
 
 
 def clean_prompt(prompt: str) -> str:

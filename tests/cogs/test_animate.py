@@ -280,7 +280,7 @@ async def test_a_form_sent_twice_is_refused_and_nothing_more_is_held(scene: Scen
     form = await opened(scene, CAT)
     await scene.alice.submit_modal(form, {"prompt": "it purrs", **_filled(form)})
     words = told(await submit(scene, number_of(form), prompt={"value": "again"}))
-    assert "This was sent already, and nothing more was held." in words
+    assert "This was answered already, and nothing more was held." in words
     assert len(await scene.tasks()) == 1
 
 

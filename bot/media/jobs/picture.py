@@ -5,6 +5,7 @@ import io
 import os
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,27 +36,43 @@ _QUALITIES = (92, 85, 75, 60)
 Image.MAX_IMAGE_PIXELS = None
 
 
+class _WrongShape(Exception):
+    """The picture is too wide or too narrow, and else as it should be."""
+
+
 def run(source: str, target: str, rules: dict[str, Any], name: str) -> dict[str, Any]:
-    """`name` is how the file is called in sentences."""
-    path = Path(source)
+    """`name` is how the file is called in sentences. `{"wrong_shape": sentence}` where `shape` can make it fit."""
+    try:
+        with opened(Path(source), rules["max_bytes"], name) as (image, kind, turn):
+            width, height = turned(image.size, turn)
+            _check_shape(width, height, rules, name)
+            picture = upright(image, turn, scaled(width, height, rules))
+    except _WrongShape as problem:
+        return {"wrong_shape": str(problem)}
+    written = save(picture, Path(target), rules["max_bytes"], name)
+    was = f"{kind}, {width}×{height}"
+    return {"width": picture.width, "height": picture.height, "bytes": written, "was": was}
+
+
+@contextlib.contextmanager
+def opened(path: Path, max_bytes: int, name: str) -> Iterator[tuple[Image.Image, str, Transpose | None]]:
+    """A still picture of an allowed kind and size, its kind, and how to turn it; whatever breaks is refused."""
     size = path.stat().st_size
-    if size > rules["max_bytes"]:
+    if size > max_bytes:
         raise Refused(
-            f"{name} has {_bytes(size)}; at most {_bytes(rules['max_bytes'])} are allowed. "
+            f"{name} has {_bytes(size)}; at most {_bytes(max_bytes)} are allowed. "
             "Save it smaller or as a JPEG, and attach that."
         )
     with path.open("rb") as file:
         kind = _kind(file.read(kinds.HEAD), name)
     try:
         with Image.open(path, formats=_FORMATS) as image:
-            was, picture = _make(image, kind, rules, name)
+            yield image, kind, _checked(image, kind, name)
     except _BROKEN as error:
         raise Refused(
             f"{name} is a {kind} picture that is damaged or cut short ({_reason(error)}). "
             "Open it, save it again and attach that."
         ) from error
-    written = _save(picture, Path(target), rules["max_bytes"], name)
-    return {"width": picture.width, "height": picture.height, "bytes": written, "was": was}
 
 
 def _kind(head: bytes, name: str) -> str:
@@ -71,7 +88,8 @@ def _kind(head: bytes, name: str) -> str:
     return kind
 
 
-def _make(image: Image.Image, kind: str, rules: dict[str, Any], name: str) -> tuple[str, Image.Image]:
+def _checked(image: Image.Image, kind: str, name: str) -> Transpose | None:
+    """How an allowed picture must be turned to stand upright."""
     _check_pixels(image.size, name)
     # A JPEG may carry a second picture (depth, HDR gain); its first one is the photo.
     if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
@@ -79,12 +97,7 @@ def _make(image: Image.Image, kind: str, rules: dict[str, Any], name: str) -> tu
     if kind == "PNG":
         # Its EXIF may stand behind the pixels; were they loaded below, their damage would be taken for EXIF's.
         image.load()
-    turn = _turn(image)
-    width, height = _turned(image.size, turn)
-    _check_shape(width, height, rules, name)
-    size = _scaled(width, height, rules)
-    picture = _rgb(image, _turned(size, turn))
-    return f"{kind}, {width}×{height}", picture if turn is None else picture.transpose(turn)
+    return _turn(image)
 
 
 def _check_pixels(size: tuple[int, int], name: str) -> None:
@@ -112,9 +125,9 @@ def _check_shape(width: int, height: int, rules: dict[str, Any], name: str) -> N
         raise Refused(f"{found}; each side needs at least {rules['min_side']}. Choose a larger picture.")
     ratio = width / height
     if not rules["min_ratio"] <= ratio <= rules["max_ratio"]:
-        raise Refused(
+        raise _WrongShape(
             f"{found}, a ratio of {ratio:.2f}; from {rules['min_ratio']:.3g} to {rules['max_ratio']:.3g} "
-            "(width divided by height) is allowed. Crop it and attach that."
+            "(width divided by height) is allowed."
         )
 
 
@@ -125,12 +138,13 @@ def _turn(image: Image.Image) -> Transpose | None:
     return None
 
 
-def _turned(size: tuple[int, int], turn: Transpose | None) -> tuple[int, int]:
+def turned(size: tuple[int, int], turn: Transpose | None) -> tuple[int, int]:
+    """A size as it is upright, of one as it lies, and the other way round."""
     lying = turn in (Transpose.TRANSPOSE, Transpose.ROTATE_270, Transpose.TRANSVERSE, Transpose.ROTATE_90)
     return (size[1], size[0]) if lying else size
 
 
-def _scaled(width: int, height: int, rules: dict[str, Any]) -> tuple[int, int]:
+def scaled(width: int, height: int, rules: dict[str, Any]) -> tuple[int, int]:
     """The size to save: at most `LONG_SIDE`, as long as that keeps the rules."""
     long, short = max(width, height), min(width, height)
     factor = max(LONG_SIDE / long, rules["min_side"] / short)
@@ -144,13 +158,29 @@ def _scaled(width: int, height: int, rules: dict[str, Any]) -> tuple[int, int]:
     return width, height
 
 
-def _rgb(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def upright(
+    image: Image.Image,
+    turn: Transpose | None,
+    size: tuple[int, int],
+    middle: tuple[int, int] | None = None,
+) -> Image.Image:
+    """Decode to sRGB on white and turn; the whole picture scaled to `size`, or its `middle` of so many pixels."""
+    picture = _rgb(image, turned(size, turn), turned(middle, turn) if middle else image.size)
+    return picture if turn is None else picture.transpose(turn)
+
+
+def _rgb(image: Image.Image, size: tuple[int, int], middle: tuple[int, int]) -> Image.Image:
     """Decode, scale early (memory), then convert to sRGB on white."""
     profile = image.info.get("icc_profile")
-    image.draft(None, size)  # JPEG decodes to the next half, quarter or eighth at once
+    width, height = image.size
+    # JPEG decodes to the next half, quarter or eighth at once.
+    image.draft(None, (-(-width * size[0] // middle[0]), -(-height * size[1] // middle[1])))
     picture = _plain(image)
-    if picture.size != size:
-        picture = picture.resize(size, Resampling.LANCZOS, reducing_gap=3.0)
+    if (picture.size, middle) != (size, (width, height)):
+        across, down = picture.width / width, picture.height / height
+        left, top = (width - middle[0]) // 2, (height - middle[1]) // 2
+        box = (left * across, top * down, (left + middle[0]) * across, (top + middle[1]) * down)
+        picture = picture.resize(size, Resampling.LANCZOS, box, reducing_gap=3.0)
     alpha = None
     if picture.mode in ("RGBA", "LA"):
         alpha = picture.getchannel("A")
@@ -190,7 +220,8 @@ def _srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _save(picture: Image.Image, target: Path, max_bytes: int, name: str) -> int:
+def save(picture: Image.Image, target: Path, max_bytes: int, name: str) -> int:
+    """Write a JPEG of pixels alone and return its bytes."""
     # A fresh picture: Pillow would write `info` (comment, profile) of the old one.
     clean = Image.new("RGB", picture.size)
     clean.paste(picture)
