@@ -79,7 +79,8 @@ class Animate:
     async def _order(
         self, interaction: discord.Interaction[Any], menu: int, values: dict[str, modals.Value]
     ) -> None:
-        if not await acknowledge(interaction, ephemeral=False):
+        private = values.get("private") is True
+        if not await acknowledge(interaction, ephemeral=private):
             return
         async with self._drafts.used(
             menu,
@@ -98,6 +99,7 @@ class Animate:
                 "camera": _chosen(values, "camera"),
                 "count": 1,
                 "enhance": True,
+                "private": private,
             }
             await self._video.order(interaction, Mode.IMAGE, options, [pictures[int(number)]])
 
@@ -124,6 +126,13 @@ class Animate:
                     component=_select("camera", cameras, required=False),
                 )
             )
+        form.add_item(
+            discord.ui.Label(
+                text="Private",
+                description="Only you see the clip, by direct message; admins can look it up",
+                component=discord.ui.Checkbox(custom_id="private"),
+            )
+        )
         return form
 
     def _formats(self) -> list[discord.SelectOption]:

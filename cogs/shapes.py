@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _START: Final = "conch:shape:"
 _CANCEL: Final = "cancel"
+_PRIVATE: Final = ":private"
 _LABELS = {Shape.CROP: "Crop", Shape.PAD: "Pad"}
 _DONE = {Shape.CROP: "Ordered, cropped.", Shape.PAD: "Ordered, padded."}
 
@@ -56,10 +57,14 @@ class _Kept:
 
 
 class _Click(NamedTuple):
-    """What a button says: a shape, or that nothing is wanted."""
+    """What a button says: a shape, or that nothing is wanted; and whether its order is private.
+
+    That is known before the draft is read, since the click is acknowledged first.
+    """
 
     answer: str
     draft_id: int
+    private: bool
 
 
 _KEPT = TypeAdapter(_Kept)
@@ -103,23 +108,23 @@ class Shapes:
             f"<t:{self._drafts.until(SHAPE) // 1000}:t>.",
             embeds=[embed for embed, _ in shown],
             files=[discord.File(preview, name) for _, (preview, name) in shown],
-            view=self._view(interaction.id),
+            view=self._view(interaction.id, private=options["private"]),
         )
         if offer is not None:
             self._open[interaction.id] = offer
             while len(self._open) > _REMEMBERED:
                 del self._open[next(iter(self._open))]
 
-    def _view(self, draft_id: int) -> discord.ui.View:
+    def _view(self, draft_id: int, *, private: bool) -> discord.ui.View:
         view = discord.ui.View(timeout=None)
         for answer in (*Shape, _CANCEL):
-            view.add_item(self.button(_Click(answer, draft_id)))
+            view.add_item(self.button(_Click(answer, draft_id, private)))
         return view
 
     async def _answer(self, interaction: discord.Interaction[Any], click: _Click) -> None:
-        answer, draft_id = click
+        answer, draft_id, private = click
         cancelled = answer == _CANCEL
-        if not await acknowledge(interaction, ephemeral=cancelled, in_place=cancelled):
+        if not await acknowledge(interaction, ephemeral=cancelled or private, in_place=cancelled):
             return
         async with self._drafts.used(
             draft_id,
@@ -164,7 +169,7 @@ def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]
 
     class ShapeButton(
         discord.ui.DynamicItem[discord.ui.Button[Any]],
-        template=_START + rf"(?P<answer>{answers}):(?P<draft>[1-8]?[0-9]{{1,18}})",
+        template=_START + rf"(?P<answer>{answers}):(?P<draft>[1-8]?[0-9]{{1,18}})(?P<private>{_PRIVATE})?",
     ):
         def __init__(self, click: _Click) -> None:
             cancels = click.answer == _CANCEL
@@ -172,7 +177,7 @@ def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]
                 discord.ui.Button(
                     label="Cancel" if cancels else _LABELS[Shape(click.answer)],
                     style=discord.ButtonStyle.secondary if cancels else discord.ButtonStyle.primary,
-                    custom_id=f"{_START}{click.answer}:{click.draft_id}",
+                    custom_id=f"{_START}{click.answer}:{click.draft_id}{_PRIVATE if click.private else ''}",
                 )
             )
             self._click = click
@@ -181,7 +186,7 @@ def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]
         async def from_custom_id(
             cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
         ) -> "ShapeButton":
-            return cls(_Click(match["answer"], int(match["draft"])))
+            return cls(_Click(match["answer"], int(match["draft"]), match["private"] is not None))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
             try:

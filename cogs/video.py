@@ -31,6 +31,7 @@ _DESCRIPTIONS = {
     "format": "Model, length, size and price of one clip; left out, the server's default",
     "camera": "How the camera moves; left out, the model decides",
     "count": "How many clips, each with its own price; left out, one",
+    "private": "Only you see the clip, by direct message; admins can look it up with its prompt. Left out, no",
     "enhance": "Let the model add detail to your prompt; left out, yes",
 }
 
@@ -63,7 +64,7 @@ class Video:
         options: dict[str, Any],
         attachments: Sequence[discord.Attachment] = (),
     ) -> None:
-        if await acknowledge(interaction, ephemeral=False):
+        if await acknowledge(interaction, ephemeral=options["private"]):
             files = [Attachment(file.filename, file.url, file.size) for file in attachments]
             await self.order(interaction, mode, options, files)
 
@@ -117,8 +118,16 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         camera: str | None = None,
         count: Count = 1,
         enhance: bool = True,  # noqa: FBT001, FBT002 - an option of Discord
+        private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        chosen = {
+            "prompt": prompt,
+            "format": format,
+            "camera": camera,
+            "count": count,
+            "enhance": enhance,
+            "private": private,
+        }
         await video.place(interaction, Mode.TEXT, chosen)
 
     @commands.command(name="image", description="Make a video that begins with your picture")
@@ -132,8 +141,16 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         camera: str | None = None,
         count: Count = 1,
         enhance: bool = True,  # noqa: FBT001, FBT002
+        private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        chosen = {
+            "prompt": prompt,
+            "format": format,
+            "camera": camera,
+            "count": count,
+            "enhance": enhance,
+            "private": private,
+        }
         await video.place(interaction, Mode.IMAGE, chosen, [first_frame])
 
     @commands.command(name="transition", description="Make a video that goes from one picture to another")
@@ -151,8 +168,16 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         camera: str | None = None,
         count: Count = 1,
         enhance: bool = True,  # noqa: FBT001, FBT002
+        private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {"prompt": prompt, "format": format, "camera": camera, "count": count, "enhance": enhance}
+        chosen = {
+            "prompt": prompt,
+            "format": format,
+            "camera": camera,
+            "count": count,
+            "enhance": enhance,
+            "private": private,
+        }
         await video.place(interaction, Mode.TRANSITION, chosen, [first_frame, last_frame])
 
     return commands
@@ -194,6 +219,7 @@ def _order(
         camera=options["camera"],
         count=options["count"],
         enhance=options["enhance"],
+        private=options["private"],
         attachments=tuple(pictures),
         upload_limit=interaction.filesize_limit,
         role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),

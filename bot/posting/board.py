@@ -90,14 +90,14 @@ class Board(Delivery):
     async def announce(self, tasks: list[Task]) -> Posted:
         """The progress message of tasks that a crash left without one: the one whose answer was lost, else a new one.
 
-        A new one is posted by the bot's own token.
+        A new one is posted by the bot's own token; that of private clips to their member.
         """
         self._must_be_logged_in()
         first, message = tasks[0], self._message(tasks[0])
         message.interaction = None
-        channel = self._client.get_partial_messageable(first.channel_id, guild_id=first.server_id)
         content = await self._content(tasks, message)
         try:
+            channel = await self._place_of(first)
             # The command itself, not the task: its answer stands there since before its pictures were prepared.
             since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
             sent = await self._find(channel, first, since, carries_clip=False)
@@ -153,7 +153,7 @@ class Board(Delivery):
         try:
             tasks = await self._tasks.of_interaction(message.interaction_id)
             ended = all(task.state in FINAL for task in tasks)
-            if tasks and (tasks[0].progress_message_id is not None or message.interaction is not None):
+            if tasks and self._in_reach(message, tasks[0]):
                 await self._draw(message, tasks, ended=ended)
             elif not ended:
                 return
@@ -214,10 +214,28 @@ class Board(Delivery):
             else:
                 return
         first = tasks[0]
+        if not self._in_reach(message, first):
+            return
         channel = self._client.get_partial_messageable(
             first.progress_channel_id or first.channel_id, guild_id=first.server_id
         )
         await channel.get_partial_message(first.progress_message_id or 0).edit(**changes)
+
+    async def _place_of(self, task: Task) -> discord.abc.Messageable:
+        if task.private:
+            member = self._client.get_user(task.member_id) or await self._client.fetch_user(task.member_id)
+            return await member.create_dm()
+        return self._client.get_partial_messageable(task.channel_id, guild_id=task.server_id)
+
+    def _in_reach(self, message: _Message, task: Task) -> bool:
+        """Whether there is a message, and a token that may edit it.
+
+        An answer for its member alone can be edited by the interaction's only, for as long as that lives.
+        """
+        if message.interaction is not None and self._monotonic() < message.token_until:
+            return True
+        alone = task.private and task.progress_channel_id == task.channel_id
+        return task.progress_message_id is not None and not alone
 
     # ----------------------------------------------------------------- drawing
 
@@ -225,6 +243,8 @@ class Board(Delivery):
         lines = [_number(task, tasks) + await self._line(task, message) for task in tasks]
         if not all(task.state in FINAL for task in tasks):
             lines.insert(0, texts.progress_head(tasks[0], self._catalog))
+            if tasks[0].private and message.interaction is not None:
+                lines.append(texts.ALONE)
         return texts.cut("\n".join(lines))
 
     async def _line(self, task: Task, message: _Message) -> str:

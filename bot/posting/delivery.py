@@ -35,7 +35,10 @@ class Delivery:
         self._catalog = catalog
 
     async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
-        """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot."""
+        """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot.
+
+        A private clip is the member's alone: no channel ever sees it.
+        """
         self._must_be_logged_in()
         reasons: list[str] = []
         try:
@@ -51,10 +54,12 @@ class Delivery:
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
-        raise NobodyThere(f"the channel and direct messages are closed to the bot ({'; '.join(reasons)})")
+        places = "direct messages are" if task.private else "the channel and direct messages are"
+        raise NobodyThere(f"{places} closed to the bot ({'; '.join(reasons)})")
 
     async def _places(self, task: Task, reasons: list[str]) -> AsyncIterator[discord.abc.Messageable]:
-        yield self._client.get_partial_messageable(task.channel_id, guild_id=task.server_id)
+        if not task.private:
+            yield self._client.get_partial_messageable(task.channel_id, guild_id=task.server_id)
         try:
             member = self._client.get_user(task.member_id) or await self._client.fetch_user(task.member_id)
             yield await member.create_dm()
@@ -133,7 +138,7 @@ class Delivery:
 
     def _limit(self, task: Task) -> int:
         """What Discord said at the command may include the member's own allowance: 413 corrects it."""
-        server = self._client.get_guild(task.server_id)
+        server = None if task.private else self._client.get_guild(task.server_id)
         return max(_LEAST_LIMIT, server.filesize_limit if server else 0, task.upload_limit or 0)
 
 

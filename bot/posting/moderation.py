@@ -51,7 +51,7 @@ class Moderation:
     # --------------------------------------------------------------- questions
 
     async def ask(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> Posted:
-        """In the moderators' channel, else where the clip was asked for."""
+        """In the moderators' channel, else where the clip was asked for, unless it is a private one."""
         content = notices.question(question, tasks, self._catalog, spent=spent)
         reasons: list[str] = []
         async with _told():
@@ -109,8 +109,8 @@ class Moderation:
         return None
 
     def _places(self, server: Server, task: Task) -> list[discord.PartialMessageable]:
-        wanted = dict.fromkeys([server.notices_channel_id or task.channel_id, task.channel_id])
-        return [self._channel(server, channel_id) for channel_id in wanted]
+        wanted = [server.notices_channel_id, None if task.private else task.channel_id]
+        return [self._channel(server, channel_id) for channel_id in dict.fromkeys(filter(None, wanted))]
 
     def _view(self, question: Question) -> Any:
         if question.decision is not None:
@@ -187,7 +187,7 @@ async def _told() -> AsyncIterator[None]:
 
 def _files(task: Task) -> list[discord.File]:
     """The pictures, and the prompt where the message does not show it whole."""
-    files = frame_files(task)
+    files = [] if task.private else frame_files(task)
     if notices.is_cut(task):
         files.append(discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt"))
     return files

@@ -27,16 +27,25 @@ def question(asked: Question, tasks: Sequence[Task], catalog: Catalog, *, spent:
     lines = [
         _head(asked, tasks),
         f"**{texts.task_format(first, catalog)}** · {_MODES[first.mode]}",
-        texts.quoted(first.prompt, first.camera, length=_PROMPT),
+        _wish(first),
         f"-# <@{first.member_id}> has spent {dollars(spent)} here this month{_progress(first)} · "
         + " ".join(f"`{task.id}`" for task in _asked_for(tasks)),
     ]
     return texts.cut("\n".join(lines))
 
 
+def _wish(task: Task) -> str:
+    """The prompt; of a private clip only who looks it up sees it."""
+    if task.private:
+        return f"> 🔒 A private clip: `/admin tasks show task:{task.id}` shows its prompt."
+    return texts.quoted(task.prompt, task.camera, length=_PROMPT)
+
+
 def is_cut(task: Task) -> bool:
-    """A question does not show the whole prompt."""
-    return texts.plain(task.prompt, length=_PROMPT) != texts.plain(task.prompt, length=10 * _PROMPT)
+    """A question shows the prompt, and not all of it."""
+    return not task.private and texts.plain(task.prompt, length=_PROMPT) != texts.plain(
+        task.prompt, length=10 * _PROMPT
+    )
 
 
 def _asked_for(tasks: Sequence[Task]) -> Sequence[Task]:
@@ -70,7 +79,7 @@ def _reason(tasks: Sequence[Task]) -> str:
 
 
 def _progress(task: Task) -> str:
-    if task.progress_channel_id is None or task.progress_message_id is None:
+    if task.private or task.progress_channel_id is None or task.progress_message_id is None:
         return ""
     link = texts.message_link(task.server_id, task.progress_channel_id, task.progress_message_id)
     return f" · [progress]({link})"

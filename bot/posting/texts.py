@@ -10,6 +10,10 @@ from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as a file beside the message.
 LONGEST_LINK = 1000
+#: Under the progress of a private clip, as long as its answer can be edited.
+ALONE = (
+    "-# Only you see this. After 15 minutes `/tasks list` tells the rest; the clip comes by direct message."
+)
 _BAR = 10
 _DIRECT = "@me"
 #: What Discord's markdown reads: signs that it takes anywhere; at the start of a line; dots and colons of links.
@@ -144,7 +148,7 @@ def _outcome(task: Task, name: str) -> str:
         case _:
             return (
                 f"⏸️ {name} gives no result so far: {_reason(task)} {_price(task)} stays held until the outcome "
-                "is known; if the clip comes, it is posted here."
+                f"is known; if the clip comes, it {'is sent to you' if task.private else 'is posted here'}."
             )
 
 
@@ -161,7 +165,7 @@ def _ready(task: Task) -> str:
         return f"📦 It is ready but could not be posted. `/tasks show task:{task.id}` hands it to you."
     if task.problem:
         return "📥 It is ready; posting it did not work yet and is tried again by itself."
-    return "📥 It is ready and on its way here."
+    return f"📥 It is ready and on its way {'to your direct messages' if task.private else 'here'}."
 
 
 def _price(task: Task) -> str:

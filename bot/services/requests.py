@@ -75,6 +75,7 @@ class Order:
     upload_limit: int | None = None
     role_ids: frozenset[int] = frozenset()
     around_ids: tuple[int, ...] = ()
+    private: bool = False
 
 
 class Requests:
@@ -296,6 +297,7 @@ class Requests:
                 price_micros=price,
                 list_micros=offer.micros,
                 upload_limit=order.upload_limit,
+                private=order.private,
                 state=TaskState.HELD,
                 created_at=at,
                 changed_at=at,

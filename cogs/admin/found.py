@@ -70,4 +70,6 @@ def _state(found: Found) -> str:
         return _STATES[task.state]
     if task.problem == HANDED_OVER:
         return "handed over in private"
+    if task.private:
+        return "delivered in private"
     return f"[delivered]({texts.link_of(task)})"

@@ -1,6 +1,7 @@
 """`/admin tasks`: find a server's tasks, look at one, cancel it, refund it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import discord
@@ -117,7 +118,9 @@ class ServerTasks:
         except Refusal:
             return []
         tasks = await self._oversight.suggestions(interaction.guild_id or 0, stage, refundable=refundable)
-        return self._members.choices(tasks, typed)
+        # What is private is shown to those who ask for it, not to all who complete an option.
+        hidden = [replace(task, prompt="a private clip") if task.private else task for task in tasks]
+        return self._members.choices(hidden, typed)
 
 
 def commands(tasks: ServerTasks) -> list[app_commands.Group]:

@@ -124,7 +124,7 @@ async def test_the_form_has_every_format_of_the_mode_with_its_price_and_the_oper
     scene: Scene,
 ) -> None:
     form = await opened(scene, CAT)
-    assert set(fields(form)) == {"prompt", "format", "camera"}
+    assert set(fields(form)) == {"prompt", "format", "camera", "private"}
     formats = {one["value"]: one for one in fields(form)["format"]["options"]}
     command = scene.env.backend.find_command("video", scene.guild.id, type=1)
     (image,) = (option for option in command["options"] if option["name"] == "image")
@@ -172,7 +172,7 @@ async def test_the_form_comes_at_once_whatever_the_disk_does(
 
     monkeypatch.setattr(Database, "write", full)
     form = await opened(scene, CAT)
-    assert set(fields(form)) == {"prompt", "format", "camera"}
+    assert set(fields(form)) == {"prompt", "format", "camera", "private"}
     assert [one.content for one in form.followups if one.ephemeral] == ["The disk is full."]
 
 
