@@ -7,7 +7,7 @@ import discord
 #: What was typed, chosen or ticked.
 Value: TypeAlias = str | list[str] | bool
 
-_ROW, _LABEL = discord.ComponentType.action_row.value, discord.ComponentType.label.value
+_ROW = discord.ComponentType.action_row.value
 
 
 async def show(interaction: discord.Interaction[Any], modal: discord.ui.Modal) -> None:
@@ -26,7 +26,7 @@ def submitted(interaction: discord.Interaction[Any]) -> tuple[str, dict[str, Val
         return "", {}
     values: dict[str, Value] = {}
     for outer in data.get("components", []):
-        inner = outer.get("components", []) if outer["type"] == _ROW else [outer.get("component", {})]
+        inner = outer.get("components", []) if outer.get("type") == _ROW else [outer.get("component", {})]
         for field in inner:
             if "custom_id" in field:
                 values[field["custom_id"]] = field.get("value", field.get("values", []))

@@ -1,5 +1,6 @@
 """Pictures that are too wide or too narrow: both ways to make them fit are shown, and a click orders one of them."""
 
+import asyncio
 import logging
 import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -107,7 +108,7 @@ class Shapes:
             f"blurred backdrop.\n**{price}**. Nothing is held until you choose; this stands until "
             f"<t:{self._drafts.until(SHAPE) // 1000}:t>.",
             embeds=[embed for embed, _ in shown],
-            files=[discord.File(preview, name) for _, (preview, name) in shown],
+            files=await asyncio.to_thread(_files, [file for _, file in shown]),
             view=self._view(interaction.id, private=options["private"]),
         )
         if offer is not None:
@@ -154,6 +155,10 @@ def _shown(pictures: Sequence[Reshaped]) -> Iterator[tuple[discord.Embed, tuple[
             name = f"{number}-{shape}.jpg"
             embed = discord.Embed(title=f"{_LABELS[shape]}{which}").set_image(url=f"attachment://{name}")
             yield embed, (preview_of(Path(picture.to(shape))), name)
+
+
+def _files(previews: Sequence[tuple[Path, str]]) -> list[discord.File]:
+    return [discord.File(path, name) for path, name in previews]
 
 
 async def _end(offer: discord.Message, words: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from PIL import Image
 from simcord.backend.serializers import message_payload
 
+from bot.domain.catalog import Format
+from bot.domain.errors import StorageError
 from bot.domain.task import TaskState
 from cogs.animate import NAME
 from tests.cogs.fixtures import Open
@@ -312,3 +314,25 @@ async def test_a_click_that_came_too_late_orders_nothing_and_uses_nothing_up(sce
     assert await scene.tasks() == []
     await scene.alice.click(offer, label="Crop")
     assert len(await scene.tasks()) == 1
+
+
+async def test_a_full_disk_at_the_click_uses_nothing_up(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    offer = await offered(scene)
+
+    async def full(*_: object, **__: object) -> None:
+        raise StorageError("The disk is full.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(scene.app.tasks, "place", full)
+        assert told(await scene.alice.click(offer, label="Crop")) == "The disk is full."
+    await scene.alice.click(offer, label="Crop")
+    assert [frame.size for frame in frames(scene)] == [(1000, 400)]
+
+
+async def test_what_was_offered_is_made_whatever_the_default_is_by_then(scene: Scene) -> None:
+    offer = await offered(scene)
+    await scene.restart(default_format=Format.parse("hailuo-02/5/768p"))
+    await scene.alice.click(offer, label="Crop")
+    assert (await scene.task()).format.id == "hailuo-2.3/6/768p"
