@@ -153,7 +153,6 @@ def made(database: Database, provider: Instant, folder: Path, clock: Callable[[]
         ),
         paces=Paces(catalog, time.monotonic),
         timetable=timetable,
-        user_concurrency=Rules().user_concurrency,
     )
 
 

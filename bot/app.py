@@ -149,7 +149,6 @@ async def build(
             stages=stages,
             paces=paces,
             timetable=timetable,
-            user_concurrency=settings.user_concurrency,
         )
         task_commands = tasks.Tasks(
             task_store,

@@ -10,7 +10,7 @@ from bot.domain.task import MOVES, Task, TaskState
 from storage import alarms, approvals, ledger, limits, servers
 from storage.database import Transaction
 from storage.task_reads import TaskReads
-from storage.task_rows import FINAL_STATES, task_of
+from storage.task_rows import FINAL_STATES, RUNNING_STATES, task_of
 
 _NOTE_LENGTH = 400
 
@@ -97,15 +97,20 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
-    async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
-        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
+    async def begin_submit(self, task: Task, body: bytes, at: int, *, per_member: int | None = None) -> bytes:
+        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any.
+
+        `StaleTask` where its member has `per_member` tasks running: others may have started in the same instant.
+        """
         _must_be_a_move(task, TaskState.SUBMITTING)
 
         def work(tx: Transaction) -> bytes:
+            if per_member is not None and _running(tx, task.member_id) >= per_member:
+                raise StaleTask(f"task {task.id} waits, since its member has {per_member} tasks running")
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
-                  submitted_at = :at
+                  submitted_at = :at, started = (SELECT COALESCE(MAX(id), 0) FROM task_events)
                 WHERE id = :id AND state = 'held'
                 """,
                 id=task.id,
@@ -543,6 +548,14 @@ def _insert(tx: Transaction, task: Task) -> None:
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")
+
+
+def _running(tx: Transaction, member_id: int) -> int:
+    row = tx.one(
+        f"SELECT COUNT(*) AS busy FROM tasks WHERE member_id = :member AND state IN ({RUNNING_STATES})",  # noqa: S608
+        member=member_id,
+    )
+    return int(row["busy"]) if row else 0
 
 
 def _must_change(changed: int, task: Task) -> None:

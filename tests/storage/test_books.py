@@ -528,7 +528,7 @@ FROM ledger JOIN tasks ON tasks.id = task_id GROUP BY 1, 2, 3
 """
 
 
-@pytest.mark.timeout(0 if LONG else 120)
+@pytest.mark.timeout(0 if LONG else 600)  # a failure is made small before it is shown
 def test_the_books_balance_whatever_happens(template: Path) -> None:
     Books.template, Books.steps = template, 0
     run_state_machine_as_test(
