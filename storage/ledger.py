@@ -18,6 +18,13 @@ FROM ledger WHERE held_at >= :since AND held_at < :until"""
 BORNE = """
 SELECT COALESCE(SUM(spent_micros - refunded_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
 FROM ledger WHERE held_at >= :since AND held_at < :until AND member_id = :member"""
+#: The same two over all time, from the sums that the file keeps with every entry.
+EVER_PAID = """
+SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
+FROM ledger_totals WHERE TRUE"""
+EVER_BORNE = """
+SELECT COALESCE(SUM(spent_micros - refunded_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
+FROM ledger_totals WHERE member_id = :member"""
 IN_SERVER = " AND server_id = :server"
 
 

@@ -10,7 +10,7 @@ from bot.domain.limits import OPERATOR, Limit, LimitHit, Period, Scope, Usage, W
 from bot.domain.task import Task
 from storage import audit, servers
 from storage.database import Database, Transaction
-from storage.ledger import BORNE, IN_SERVER, PAID
+from storage.ledger import BORNE, EVER_BORNE, EVER_PAID, IN_SERVER, PAID
 
 _COLUMNS = "server_id, scope, subject, period, micros"
 #: A task may change its provider after the hold: it counts with the one that has it now.
@@ -80,9 +80,11 @@ def _concerns(limit: Limit, task: Task) -> bool:
 
 def _usage(tx: Transaction, limit: Limit, task: Task, span: Window) -> Usage:
     values: dict[str, int | str] = {"since": span.since, "until": span.until}
-    sql = PAID
+    # Sums over all time are kept by member and server alone; no setting makes such a limit for a provider.
+    ever = limit.period is Period.TOTAL and limit.scope is not Scope.PROVIDER
+    sql = EVER_PAID if ever else PAID
     if limit.personal:
-        sql, values["member"] = BORNE, task.member_id
+        sql, values["member"] = EVER_BORNE if ever else BORNE, task.member_id
     if limit.scope is Scope.SERVER or (limit.personal and limit.server_id != OPERATOR):
         sql, values["server"] = sql + IN_SERVER, task.server_id
     if limit.scope is Scope.PROVIDER:

@@ -55,6 +55,7 @@ INDEXES = {
     "ledger_by_member",
     "ledger_by_server",
     "ledger_by_time",
+    "ledger_totals_of_member",
     "settled_or_released",
     "task_events_of_task",
     "tasks_due",
@@ -185,6 +186,14 @@ async def test_what_is_new_is_empty_and_changes_nothing(database: Database) -> N
     tasks = await database.read("SELECT DISTINCT approval_until, charged_micros FROM tasks")
     assert [tuple(row) for row in tasks] == [(None, None)]
     assert [row[0] for row in await database.read("SELECT DISTINCT refunded_micros FROM ledger")] == [0]
+
+
+async def test_sums_over_all_time_are_those_of_the_old_entries(database: Database) -> None:
+    columns = "server_id, member_id, SUM(held_micros), SUM(spent_micros), SUM(refunded_micros)"
+    sums = f"SELECT {columns} FROM ledger GROUP BY 1, 2 ORDER BY 1"
+    kept = await database.read("SELECT * FROM ledger_totals ORDER BY server_id")
+    assert [tuple(row) for row in kept] == [tuple(row) for row in await database.read(sums)]
+    assert [row["server_id"] for row in kept] == [50, 51]
 
 
 # ------------------------------------------------------------------ what is refused

@@ -119,10 +119,46 @@ def _ledger() -> None:
         sqlite_where=sa.text("kind IN ('settle', 'release')"),
         postgresql_where=sa.text("kind IN ('settle', 'release')"),
     )
-    op.create_index("ledger_by_member", "ledger", ["member_id", "held_at"])
-    op.create_index("ledger_by_server", "ledger", ["server_id", "held_at"])
-    op.create_index("ledger_by_time", "ledger", ["held_at"])
+    # With the amounts, so that a sum over a month reads nothing but its index.
+    amounts = ["held_micros", "spent_micros"]
+    op.create_index(
+        "ledger_by_member", "ledger", ["member_id", "held_at", "server_id", *amounts, "refunded_micros"]
+    )
+    op.create_index("ledger_by_server", "ledger", ["server_id", "held_at", *amounts])
+    op.create_index("ledger_by_time", "ledger", ["held_at", "task_id", *amounts])
     _append_only("ledger", "ledger entries are never changed")
+    _totals()
+
+
+def _totals() -> None:
+    """The sums of all entries of each member in each server, kept by the file itself with every entry.
+
+    Entries are never changed, so nothing else can change a sum: a limit for ever need not add up years of them.
+    """
+    op.create_table(
+        "ledger_totals",
+        sa.Column("server_id", Number, primary_key=True),
+        sa.Column("member_id", Number, primary_key=True),
+        sa.Column("held_micros", Number, nullable=False),
+        sa.Column("spent_micros", Number, nullable=False),
+        sa.Column("refunded_micros", Number, nullable=False),
+        sqlite_strict=True,
+        sqlite_with_rowid=False,
+    )
+    op.create_index("ledger_totals_of_member", "ledger_totals", ["member_id"])
+    op.execute(
+        "INSERT INTO ledger_totals "
+        "SELECT server_id, member_id, SUM(held_micros), SUM(spent_micros), SUM(refunded_micros) "
+        "FROM ledger GROUP BY server_id, member_id"
+    )
+    op.execute(
+        "CREATE TRIGGER ledger_adds_up AFTER INSERT ON ledger BEGIN "
+        "INSERT INTO ledger_totals VALUES (new.server_id, new.member_id, new.held_micros, new.spent_micros, "
+        "new.refunded_micros) "
+        "ON CONFLICT (server_id, member_id) DO UPDATE SET held_micros = held_micros + excluded.held_micros, "
+        "spent_micros = spent_micros + excluded.spent_micros, "
+        "refunded_micros = refunded_micros + excluded.refunded_micros; END"
+    )
 
 
 def _append_only(table: str, sentence: str) -> None:
