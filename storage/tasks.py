@@ -106,7 +106,7 @@ class TaskStore(TaskReads):
 
         def work(tx: Transaction) -> bytes:
             if per_member is not None and _running(tx, task.member_id) >= per_member:
-                raise StaleTask(f"task {task.id} waits, since its member has {per_member} tasks running")
+                raise StaleTask(f"task {task.id} waits: {per_member} of its member are running")
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
