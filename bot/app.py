@@ -212,7 +212,6 @@ async def build(
             stages=stages,
             paces=paces,
             timetable=timetable,
-            user_concurrency=settings.user_concurrency,
         )
         core = _Core(
             settings=settings,

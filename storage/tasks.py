@@ -13,7 +13,7 @@ from storage.database import Transaction
 from storage.events import NOTE_LENGTH as _NOTE_LENGTH
 from storage.events import add as _event
 from storage.task_reads import TaskReads
-from storage.task_rows import FINAL_STATES, task_of
+from storage.task_rows import FINAL_STATES, RUNNING_STATES, task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +97,20 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
-    async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
-        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
+    async def begin_submit(self, task: Task, body: bytes, at: int, *, per_member: int | None = None) -> bytes:
+        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any.
+
+        `StaleTask` where its member has `per_member` tasks running: others may have started in the same instant.
+        """
         _must_be_a_move(task, TaskState.SUBMITTING)
 
         def work(tx: Transaction) -> bytes:
+            if per_member is not None and _running(tx, task.member_id) >= per_member:
+                raise StaleTask(f"task {task.id} waits: {per_member} of its member are running")
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
-                  submitted_at = :at
+                  submitted_at = :at, started = (SELECT COALESCE(MAX(id), 0) FROM task_events)
                 WHERE id = :id AND state = 'held'
                 """,
                 id=task.id,
@@ -561,6 +566,14 @@ def _insert(tx: Transaction, task: Task) -> None:
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")
+
+
+def _running(tx: Transaction, member_id: int) -> int:
+    row = tx.one(
+        f"SELECT COUNT(*) AS busy FROM tasks WHERE member_id = :member AND state IN ({RUNNING_STATES})",  # noqa: S608
+        member=member_id,
+    )
+    return int(row["busy"]) if row else 0
 
 
 def _must_change(changed: int, task: Task) -> None:

@@ -274,7 +274,6 @@ async def open_bench(
             ),
             paces=paces,
             timetable=timetable,
-            user_concurrency=2,
         )
         yield bench
         await bench.engine.idle()

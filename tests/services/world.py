@@ -123,7 +123,6 @@ class World:
             ),
             paces=self.paces,
             timetable=self.timetable,
-            user_concurrency=self.rules.user_concurrency,
         )
 
     def router_of(self, *providers: str) -> Router:
@@ -192,6 +191,7 @@ class World:
         provider: str = KEYED,
         mode: Mode = Mode.TEXT,
         member_id: int = 1,
+        server_id: int = SERVER,
         price: int = PRICE,
         listed: int | None = None,
         camera: str | None = None,
@@ -202,7 +202,7 @@ class World:
             id=self.ids(),
             interaction_id=self.interactions,
             ordinal=ordinal,
-            server_id=SERVER,
+            server_id=server_id,
             channel_id=CHANNEL,
             member_id=member_id,
             mode=mode,
