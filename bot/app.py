@@ -23,6 +23,7 @@ from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
+from bot.domain.servers import zone_names
 from bot.domain.task import Task
 from bot.posting.board import Board
 from bot.posting.moderation import Moderation
@@ -148,6 +149,7 @@ async def build(
 ) -> AsyncIterator[App]:
     """Open and connect everything; nothing runs yet. `SetupError` says what the operator must change."""
     catalog = catalogs.load(settings.catalog_file)
+    await asyncio.to_thread(zone_names)  # read from disk once, before anybody waits for it
     discord_setup.prepare(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
@@ -233,7 +235,7 @@ async def build(
             redraw=redraw,
             wake=wake,
         )
-        reports = Reports(ReportStore(database), SpendingStore(database), limits, servers, clock)
+        reports = Reports(ReportStore(database.slow), SpendingStore(database.slow), limits, servers, clock)
         writer = ReportWriter(reports, catalog, cache=core.cache)
         questions = ApprovalStore(database)
         deciding = Approvals(questions, files, clock, changed=redraw, wake=wake)
@@ -248,7 +250,7 @@ async def build(
             monotonic=monotonic,
         )
         own = _own_tasks(core)
-        admins, admin_buttons = _admin(core, own, reports, writer)
+        admins, admin_buttons = _admin(core, own, reports, writer, notices.look_again)
         client.install([admins, *_members(core, own)], [cancel_button, *decide_buttons, *admin_buttons])
         if settings.http_port is not None:
             await stack.enter_async_context(
@@ -274,7 +276,7 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
 
 def _members(core: _Core, own: tasks.Tasks) -> _Commands:
     """What everybody may use."""
-    spending = SpendingStore(core.database)
+    spending = SpendingStore(core.database.slow)
     usages = Usages(spending, core.limits, core.servers, core.clock)
     placing = video.Video(core.requests, core.tasks, core.board, core.wake, core.clock)
     return [
@@ -286,17 +288,17 @@ def _members(core: _Core, own: tasks.Tasks) -> _Commands:
 
 
 def _admin(
-    core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter
+    core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter, look_again: Callable[[int], None]
 ) -> tuple[app_commands.Group, _Buttons]:
     """`/admin`, of the commands of all its files, and what is clicked in its answers."""
     limit_rules = LimitRules(core.limits, core.ledger, core.servers, core.clock)
     set_limit = admin.limits.set_button(limit_rules)
     rule_menu = admin.access.rule_menu(core.access)
-    searches, refunds = SearchStore(core.database), RefundStore(core.database)
+    searches, refunds = SearchStore(core.database.slow), RefundStore(core.database)
     oversight = Oversight(core.tasks, searches, refunds, core.files, clock=core.clock, changed=core.redraw)
     all_tasks = admin.tasks.ServerTasks(oversight, own, core.catalog, core.clock)
     switches = Switches(core.servers, core.tasks, core.clock, core.wake, core.board.changed)
-    moderators = Moderators(core.servers, core.clock, core.wake)
+    moderators = Moderators(core.servers, core.clock, look_again)
     checkup = Checkup(
         core.servers,
         core.limits,

@@ -10,6 +10,8 @@ from bot.posting import texts
 
 _HISTORY = 8
 _THEIRS = 4
+#: Characters: a refund's reason stands nowhere else for its member.
+_NOTE = 260
 _MODES = {
     Mode.TEXT: "`/video text`: from a prompt",
     Mode.IMAGE: "`/video image`: from a first frame",
@@ -72,7 +74,7 @@ def task_history(
 
 
 def _event(event: TaskEvent) -> str:
-    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=80)}"
+    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=_NOTE)}"
 
 
 def _their(event: ProviderEvent) -> str:

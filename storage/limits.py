@@ -22,7 +22,7 @@ from bot.domain.money import dollars
 from bot.domain.task import Task
 from storage import audit, servers
 from storage.database import Database, Transaction
-from storage.ledger import BORNE, IN_SERVER, PAID
+from storage.ledger import BORNE, IN_SERVER, OF_MEMBER, PAID
 
 _COLUMNS = "server_id, scope, subject, period, micros"
 #: Without those of other members: a server may have thousands.
@@ -116,7 +116,9 @@ def _counting(limit: Limit, case: Case, span: Window) -> tuple[str, dict[str, in
     values: dict[str, int | str] = {"since": span.since, "until": span.until}
     sql = PAID
     if limit.personal:
-        sql, values["member"] = BORNE, case.member_id
+        # A refund is an admin's: it gives no room under what the operator allows.
+        sql = PAID if limit.server_id == OPERATOR else BORNE
+        sql, values["member"] = sql + OF_MEMBER, case.member_id
     if limit.scope is Scope.SERVER or (limit.personal and limit.server_id != OPERATOR):
         sql, values["server"] = sql + IN_SERVER, case.server_id
     if limit.scope is Scope.PROVIDER:

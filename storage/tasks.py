@@ -111,7 +111,8 @@ class TaskStore(TaskReads):
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
                   submitted_at = :at, started = (SELECT COALESCE(MAX(id), 0) FROM task_events)
-                WHERE id = :id AND state = 'held'
+                WHERE id = :id AND state = 'held' AND approval_until IS NULL
+                  AND server_id NOT IN (SELECT id FROM servers WHERE pause_reason IS NOT NULL)
                 """,
                 id=task.id,
                 at=at,
@@ -481,18 +482,6 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
-    async def wait_anew(self, server_id: int, at: int) -> None:
-        """A server's pause is over: how long its held tasks wait for a provider counts from now."""
-
-        def work(tx: Transaction) -> None:
-            tx.run(
-                "UPDATE tasks SET waiting_since = :at WHERE server_id = :server AND state = 'held'",
-                server=server_id,
-                at=at,
-            )
-
-        await self._database.write(work)
-
     async def hurry(self, interaction_id: int, at: int) -> None:
         """Let held tasks start now: their progress message could not be made from the command's answer."""
 
@@ -523,10 +512,14 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def clamp_due(self, at: int, *, latest: int) -> None:
-        """Bring back due times that a clock set backwards has left too far in the future."""
+        """Bring back due times that a clock set backwards has left too far in the future.
+
+        Moderators get no longer for their answer than the server gives them from now.
+        """
 
         def work(tx: Transaction) -> None:
             tx.run("UPDATE tasks SET due_at = :at WHERE due_at > :latest", at=at, latest=latest)
+            approvals.clamp(tx, at)
 
         await self._database.write(work)
 

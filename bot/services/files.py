@@ -1,12 +1,15 @@
 """The files of tasks: pictures by their command, clips by their task; none outlives its owner."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from bot.domain.task import FINAL, Task
 from storage.tasks import TaskStore
+
+log = logging.getLogger(__name__)
 
 
 class Files:
@@ -29,7 +32,14 @@ class Files:
         if all(sibling.state in FINAL for sibling in siblings):
             for frame in (task.first_frame, task.last_frame):
                 if frame is not None:
-                    await asyncio.to_thread(Path(frame.path).unlink, missing_ok=True)
+                    await self._remove(Path(frame.path))
+
+    async def _remove(self, picture: Path) -> None:
+        try:
+            await asyncio.to_thread(picture.unlink, missing_ok=True)
+        except OSError as error:
+            # What was done is done all the same.
+            log.warning("%s stays until the next start: %s", picture, error)
 
     async def sweep(self) -> None:
         """At start: remove what a crash left behind."""

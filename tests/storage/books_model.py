@@ -13,7 +13,7 @@ from bot.domain.task import TaskState
 #: No month is longer, in milliseconds.
 MONTH = 32 * 86_400_000
 #: The server, the limit's owner, its period, the start of its window and the step, in percent.
-AlarmKey = tuple[int, int, str, int, int]
+AlarmKey = tuple[int, int, str, int, int, int]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Model:
     zones: dict[int, str] = field(default_factory=dict)
     pauses: dict[int, str | None] = field(default_factory=dict)
     asks_above: dict[int, int | None] = field(default_factory=dict)
-    alarms: dict[AlarmKey, tuple[int, int, int]] = field(default_factory=dict)
+    alarms: dict[AlarmKey, tuple[int, int]] = field(default_factory=dict)
 
     # -------------------------------------------------------------- which limits decide
 
@@ -113,7 +113,9 @@ class Model:
         zone = self.zone(limit, order.server)
         shown = calendar(order.at, zone, limit.period)
         return sum(
-            clip.held + clip.spent - (clip.refunded if limit.scope in {Scope.MEMBER, Scope.ROLE} else 0)
+            clip.held
+            + clip.spent
+            - (clip.refunded if limit.scope in {Scope.MEMBER, Scope.ROLE} and limit.server_id else 0)
             for clip in self.clips.values()
             if _shared(limit, clip, order) and calendar(clip.order.at, zone, limit.period) == shown
         )
@@ -148,9 +150,8 @@ class Model:
 
     def refuse_for_good(self, order: Order) -> None:
         for limit, used in self._budgets(order):
-            if order.price <= limit.micros < used + order.price:
-                for step in (50, 80, 100):
-                    self._alarm(order, limit, step, used)
+            if used < limit.micros < used + order.price and order.price <= limit.micros:
+                self._alarm(order, limit, 101, used)
 
     def _budgets(self, order: Order) -> list[tuple[Limit, int]]:
         limits = [limit for limit in self.deciding(order) if limit.scope is Scope.SERVER and limit.micros]
@@ -158,8 +159,8 @@ class Model:
 
     def _alarm(self, order: Order, limit: Limit, step: int, used: int) -> None:
         since, _ = window_of(order.at, self.zone(limit, order.server), limit.period)
-        key = (order.server, limit.server_id, limit.period.value, since, step)
-        self.alarms.setdefault(key, (limit.micros, used, order.at))
+        key = (order.server, limit.server_id, limit.period.value, since, limit.micros, step)
+        self.alarms.setdefault(key, (used, order.at))
 
     def end(self, key: str, state: TaskState, cost: int) -> None:
         clip = self.clips[key]

@@ -523,10 +523,11 @@ class Books(RuleBasedStateMachine):
     @invariant()
     def each_alarm_is_noted_once_and_only_where_it_was_reached(self) -> None:
         rows = self._rows(
-            "SELECT server_id, owner_id, period, since, percent, limit_micros, used_micros, at FROM alarms"
+            "SELECT server_id, owner_id, period, since, limit_micros, percent, spent_micros + held_micros, at "
+            "FROM alarms"
         )
         assert len(rows) == len(self._model.alarms)
-        assert {row[:5]: row[5:] for row in rows} == self._model.alarms
+        assert {row[:6]: row[6:] for row in rows} == self._model.alarms
 
     @invariant()
     def every_deed_is_noted(self) -> None:

@@ -54,6 +54,7 @@ def _tasks() -> None:
     # How many events there had been when it was last sent: the order of starts, whatever the clock does.
     op.add_column("tasks", sa.Column("started", Number))
     op.create_index("tasks_of_server", "tasks", ["server_id", "created_at"])
+    op.create_index("tasks_of_server_in_state", "tasks", ["server_id", "state", "created_at"])
     op.create_index(
         "tasks_started",
         "tasks",
@@ -218,12 +219,16 @@ def _alarms() -> None:
         sa.Column("since", Number, nullable=False),
         sa.Column("percent", Number, nullable=False),
         sa.Column("limit_micros", Number, nullable=False),
-        sa.Column("used_micros", Number, nullable=False),
+        sa.Column("spent_micros", Number, nullable=False),
+        sa.Column("held_micros", Number, nullable=False),
         sa.Column("at", Number, nullable=False),
         # When moderators were told, or it was found that nobody wants to be.
         sa.Column("told_at", Number),
         _one_of("period", "day", "month", "total"),
-        sa.UniqueConstraint("server_id", "owner_id", "period", "since", "percent", name="one_alarm_each"),
+        # With the amount: a budget that was changed is another one.
+        sa.UniqueConstraint(
+            *("server_id", "owner_id", "period", "since", "limit_micros", "percent"), name="one_alarm_each"
+        ),
         sqlite_strict=True,
     )
     op.create_index(
