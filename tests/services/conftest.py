@@ -49,7 +49,7 @@ async def glance(path: Path) -> ClipInfo:
     """What `clips.probe` decides, without its child process: that one has tests of its own."""
     if not _is_video(path):
         raise NotAVideo("found an HTML page instead of a video")
-    return ClipInfo(320, 192, 0.5, "h264", 1)
+    return ClipInfo(320, 192, 0.5, "h264", 1, "yuv420p", "mp4", faststart=True, sound=None)
 
 
 def _is_video(path: Path) -> bool:
