@@ -32,7 +32,9 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.links import ClipLinks
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.parked import Parked
 from bot.services.reading import Reading
 from bot.services.requests import Requests
@@ -58,6 +60,8 @@ _ID_LENGTH = 16
 _HOOKS_SIGNED_WITH = "hook secret"
 #: Seconds.
 _LONGEST_LOGIN_PAUSE = 60
+#: Milliseconds.
+_DAY = 86_400_000
 
 
 def now() -> int:
@@ -80,6 +84,7 @@ class App:
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+    files: Files
 
 
 @asynccontextmanager
@@ -131,14 +136,20 @@ async def build(
             ready_at=timetable.ready_at,
             monotonic=monotonic,
         )
-        hooks = Hooks(settings.public_url, await _secret(marks)) if settings.public_url else None
+        hooks = links = None
+        if settings.public_url:
+            secret = await _secret(marks)
+            hooks = Hooks(settings.public_url, secret)
+            links = ClipLinks(settings.public_url, secret, days=settings.clip_link_days, clock=clock)
         paces = Paces(catalog, monotonic)
-        files = Files(settings.data_dir, task_store)
+        links_last = settings.clip_link_days * _DAY if links else 0
+        files = Files(settings.data_dir, task_store, links_last=links_last)
+        packing = Packing(task_store, providers, files, links, timetable, paces)
         reading = Reading(task_store, providers, board, files, timetable)
         stages = Stages(
             Submitting(task_store, providers, board, reading, router, timetable, hooks),
             reading,
-            Delivering(task_store, providers, board, files, timetable, paces),
+            Delivering(task_store, providers, board, files, packing, timetable, paces),
             files,
         )
         engine = Engine(
@@ -157,7 +168,8 @@ async def build(
             requests,
             catalog,
             providers,
-            clips=settings.data_dir / "clips",
+            files=files,
+            packing=packing,
             changed=board.changed,
             clock=clock,
         )
@@ -173,11 +185,11 @@ async def build(
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
-                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
+                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint, links)
             )
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, database, task_store, ledger)
+        yield App(client, engine, board, database, task_store, ledger, files)
 
 
 def _admin(*parts: Sequence[app_commands.Command[Any, ..., None] | app_commands.Group]) -> app_commands.Group:
@@ -213,6 +225,7 @@ async def run(settings: Settings) -> None:
         # The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
         group.create_task(app.engine.run())
         group.create_task(app.board.run())
+        group.create_task(app.files.sweep_daily(now))
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 
@@ -264,7 +277,7 @@ async def _forecast(task_store: TaskStore) -> Forecast:
 
 
 async def _secret(marks: MarkStore) -> bytes:
-    """Signs the addresses of webhooks; kept, so that those given before a restart still work."""
+    """Signs the addresses of webhooks and clips; kept, so that those given before a restart still work."""
     kept = await marks.get(_HOOKS_SIGNED_WITH)
     if kept is None:
         kept = secrets.token_hex(32)

@@ -219,13 +219,24 @@ async def test_a_hostile_prompt_pings_only_its_author(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_a_clip_too_large_to_upload_comes_as_a_link(scene: Scene, clip: bytes, *, told: bool) -> None:
+async def test_a_clip_too_large_to_upload_is_made_smaller(scene: Scene, clip: bytes, *, told: bool) -> None:
     """Known before from the limit that Discord told, or only by its 413."""
     stage = scene.stage
     if told:
         stage.mindvideo.clip = clip + struct.pack(">I4s", 11 * 2**20, b"free") + bytes(11 * 2**20 - 8)
     else:
         stage.discord.upload_limit = len(clip) - 1
+    await scene.ask("video text", prompt="a paper boat")
+    (posted,) = await scene.clips()
+    (task,) = scene.tasks()
+    assert len(file_of(stage, posted)) < len(stage.mindvideo.clip)
+    assert file_of(stage, posted) != clip
+    assert "-# Made smaller to fit; the original at the provider for a short time" in posted.content
+    assert f"<{task['clip_url']}>" in posted.content
+
+
+async def test_a_clip_that_no_message_takes_comes_as_a_link(scene: Scene) -> None:
+    scene.stage.discord.upload_limit = 1
     await scene.ask("video text", prompt="a paper boat")
     (posted,) = await scene.clips()
     (job,) = await scene.jobs()

@@ -20,19 +20,19 @@ def film(
     codec: str = "libx264",
     pixels: str = "yuv420p",
     bits: int | None = None,
+    noise: int = 40,
     sound: str | None = None,
     options: dict[str, str] | None = None,
-    faststart: bool = False,
 ) -> Path:
     """`bits` a second, as good as filled; `sound` is an encoder's name."""
     source = f"size={size[0]}x{size[1]}:rate={RATE}:duration={seconds}"
     pictures = _frames(
-        ("testsrc2", source), ("noise", "alls=40:allf=t+u"), ("format", pixels), ("buffersink", "")
+        ("testsrc2", source), ("noise", f"alls={noise}:allf=t+u"), ("format", pixels), ("buffersink", "")
     )
-    asked = options if options is not None else {"preset": "ultrafast"}
+    asked = dict(options) if options is not None else {"preset": "ultrafast"}
     if bits:
         asked |= {"maxrate": str(bits), "bufsize": str(bits // 4)}
-    with av.open(str(path), "w", options={"movflags": "+faststart"} if faststart else {}) as container:
+    with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE, options=asked)
         stream.width, stream.height = size
         stream.pix_fmt = pixels

@@ -57,7 +57,7 @@ def moments(path: Path) -> list[float]:
 def heard(path: Path) -> float:
     """Seconds of sound."""
     with av.open(str(path)) as container:
-        return sum(frame.samples for frame in container.decode(audio=0)) / SAMPLES
+        return float(sum(frame.samples for frame in container.decode(audio=0)) / SAMPLES)
 
 
 def payload(path: Path) -> str:
@@ -119,6 +119,12 @@ async def test_what_cannot_fit_is_told_and_leaves_nothing(tmp_path: Path, second
         await fit.fit(source, await probe(source), tmp_path / "fitted.mp4", limit=limit)
     assert names(tmp_path) == ["a.mp4"]
     assert not children_left()
+
+
+async def test_a_clip_with_room_to_spare_keeps_its_size_however_few_bits_it_had(tmp_path: Path) -> None:
+    source = film(tmp_path / "a.mp4", size=(1280, 720), codec="libx265", noise=0, options=X265)
+    info, _ = await fitted(source, 10 * MIB)
+    assert (info.width, info.height, info.bytes < MIB) == (1280, 720, True)
 
 
 def wish_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -228,10 +234,6 @@ async def test_webm_plays_as_it_is_but_not_with_av1(
     options = {"deadline": "realtime", "cpu-used": "8"} if codec == "libvpx-vp9" else {"preset": "12"}
     info = await probe(film(tmp_path / "a.webm", codec=codec, sound=sound, options=options))
     assert (info.container, info.remedy) == ("webm", remedy)
-
-
-async def test_h264_with_its_index_in_front_needs_nothing(tmp_path: Path) -> None:
-    assert (await probe(film(tmp_path / "a.mp4", sound="aac", faststart=True))).remedy is Remedy.NONE
 
 
 async def test_the_sound_stays_where_it_was_beside_the_pictures(tmp_path: Path) -> None:

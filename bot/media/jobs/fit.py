@@ -48,6 +48,17 @@ class _Video:
     rate: float  # bits a second, of the whole file
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Rates are bits a second."""
+
+    width: int
+    height: int
+    rate: int
+    sound_rate: int
+    threads: int
+
+
 def run(source: str, target: str, limit: int, threads: int, *, remux: bool) -> dict[str, Any]:
     """Write `target` with at most `limit` bytes. `remux`: where a new container suffices for that."""
     path = Path(source).absolute()
@@ -82,15 +93,17 @@ def _encode_to_fit(source: Path, target: str, limit: int, threads: int) -> None:
     sound = (
         0 if video.silent else max(_LEAST_SOUND_RATE, min(_SOUND_RATE, _budget(video, limit) * _SOUND_SHARE))
     )
+    room = _budget(video, limit) - sound
     # Far more bits than the source has would show nothing that is not in it.
-    rate = min(_budget(video, limit) - sound, max(video.rate * _GENERATION, _LEAST_RATE))
+    enough = max(video.rate * _GENERATION, _LEAST_RATE)
     for _ in range(_TRIES):
-        if rate < _LEAST_RATE:
+        if room < _LEAST_RATE:
             raise Refused(f"{video.seconds:.1f} seconds cannot look like anything within {limit:,} bytes")
-        _encode(source, target, video, int(rate), int(sound), threads)
+        rate = min(room, enough)
+        _encode(source, target, video, _Plan(*_size(video, room), int(rate), int(sound), threads))
         if _bytes(target) <= limit:
             return
-        rate *= _SECOND_AIM * limit / _bytes(target)
+        room = rate * _SECOND_AIM * limit / _bytes(target)
 
 
 def _look(container: Any, source: Path) -> _Video:
@@ -112,24 +125,24 @@ def _budget(video: _Video, limit: int) -> float:
     return _AIM * limit * 8 / video.seconds - index * 8
 
 
-def _size(video: _Video, rate: int) -> tuple[int, int]:
+def _size(video: _Video, room: float) -> tuple[int, int]:
     """The largest picture that so many bits a second suffice for; both sides even, as 4:2:0 needs."""
     for side in _SIDES:
         factor = min(1.0, side / min(video.width, video.height))
         width, height = (max(2, round(length * factor / 2) * 2) for length in (video.width, video.height))
-        if rate >= width * height * float(video.frame_rate) * _LEAST_BITS:
+        if room >= width * height * float(video.frame_rate) * _LEAST_BITS:
             break
     return width, height
 
 
-def _encode(source: Path, target: str, video: _Video, rate: int, sound_rate: int, threads: int) -> None:
+def _encode(source: Path, target: str, video: _Video, plan: _Plan) -> None:
     with opened(source) as container, _written(target) as output:
         stream = video_of(container)
         stream.thread_type = "AUTO"
-        stream.codec_context.thread_count = threads
+        stream.codec_context.thread_count = plan.threads
         sounds = container.streams.audio[:1]
-        picture = _picture_encoder(output, stream, video, rate, threads)
-        sound = _sound_encoder(output, sound_rate) if sounds else None
+        picture = _picture_encoder(output, stream, video, plan)
+        sound = _sound_encoder(output, plan.sound_rate) if sounds else None
         resampler = av.AudioResampler("fltp", "stereo", _SAMPLES)
         for packet in container.demux([stream, *sounds]):
             for frame in packet.decode():
@@ -149,15 +162,15 @@ def _written(target: str) -> Iterator[Any]:
         yield output
 
 
-def _picture_encoder(output: Any, source: Any, video: _Video, rate: int, threads: int) -> Any:
+def _picture_encoder(output: Any, source: Any, video: _Video, plan: _Plan) -> Any:
     # The buffer comes on top of what the rate allows: a second of it, and of a short clip a small part.
-    buffer = rate * min(1.0, video.seconds / _BUFFERS)
-    options = {"preset": _PRESET, "maxrate": str(rate * 11 // 10), "bufsize": str(int(buffer))}
+    buffer = int(plan.rate * min(1.0, video.seconds / _BUFFERS))
+    options = {"preset": _PRESET, "maxrate": str(plan.rate * 11 // 10), "bufsize": str(buffer)}
     encoder = output.add_stream("libx264", rate=video.frame_rate, options=options)
-    encoder.width, encoder.height = _size(video, rate)
-    encoder.pix_fmt, encoder.bit_rate = "yuv420p", rate
+    encoder.width, encoder.height = plan.width, plan.height
+    encoder.pix_fmt, encoder.bit_rate = "yuv420p", plan.rate
     context, original = encoder.codec_context, source.codec_context
-    context.thread_count = threads
+    context.thread_count = plan.threads
     # The source's own clock: every frame keeps its moment, and the sound its place beside it.
     context.time_base = source.time_base
     if original.sample_aspect_ratio:
