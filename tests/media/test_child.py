@@ -156,7 +156,8 @@ async def test_secrets_of_the_environment_stay_outside(
 
 def test_the_bot_process_loads_no_decoder() -> None:
     code = (
-        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.paint, bot.providers.sandbox;"
+        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.fit, bot.media.paint;"
+        "import bot.providers.sandbox;"
         "print(json.dumps([name for name in ('PIL', 'av') if name in sys.modules]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
@@ -166,7 +167,8 @@ def test_the_bot_process_loads_no_decoder() -> None:
 def test_the_child_loads_no_pydantic() -> None:
     """It would cost each child a tenth of a second."""
     code = (
-        "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.paint;"
+        "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.fit;"
+        "import bot.media.jobs.paint;"
         "sys.exit('pydantic' in sys.modules or 'bot.domain' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

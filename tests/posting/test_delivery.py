@@ -157,6 +157,7 @@ async def test_a_refused_size_lowers_the_limit_of_the_server_and_of_no_other(sce
     await refused(scene, task, 30 * MIB)
     limit = scene.app.board.upload_limit
     assert limit(task) == 10 * MIB
+    assert limit(replace(task, upload_limit=30 * MIB)) == 10 * MIB
     assert limit(replace(task, upload_limit=25 * MIB)) == 25 * MIB
     assert limit(replace(task, server_id=1)) == 500 * MIB
 

@@ -287,6 +287,9 @@ async def test_the_daily_round_removes_what_is_over_and_nothing_on_its_way(
         Files(hosting.folder, hosting.tasks, links_last=LINKS_LAST).sweep_daily(hosting.clock)
     )
     await until(lambda: f"{over.id}.mp4" not in hosting.files("clips"))
+    # This one goes in a later round: the first one has ended by then.
+    (hosting.folder / "clips" / "stranger.mp4").touch()
+    await until(lambda: "stranger.mp4" not in hosting.files("clips"))
     rounds.cancel()
     assert hosting.files("clips") == sorted([*names, f"{lasting.id}.mp4"])
 
