@@ -16,8 +16,8 @@ from bot.services import files
 from bot.services.files import Files
 from bot.services.links import ClipLinks
 from tests.fakes import After, Silence
+from tests.media.glance import glance
 from tests.media.reaping import until
-from tests.services.conftest import glance
 from tests.services.test_engine_delivery import finished
 from tests.services.world import LINKS_LAST, World
 
