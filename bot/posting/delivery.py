@@ -3,7 +3,7 @@
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -30,21 +30,28 @@ _SEARCHED = 300
 _CLOSED_CODES = frozenset({50001, 50007, 50013, 50083, 10003, 10013, 40333})
 _TOO_LARGE = 40005
 _DESCRIPTION_LENGTH = 1000
+#: Not for ever: a refusal may be a passing fault, and limits change.
+_REMEMBERED_SECONDS = 3600
 
 
 class Delivery:
-    def __init__(self, client: discord.Client, catalog: Catalog) -> None:
+    def __init__(self, client: discord.Client, catalog: Catalog, monotonic: Callable[[], float]) -> None:
         self._client = client
         self._catalog = catalog
-        #: The smallest file that was refused, by server and by what its boosts should allow.
-        self._refused: dict[tuple[int, int], int] = {}
+        self._monotonic = monotonic
+        #: The smallest file that was refused, and until when that counts, by server and by what its boosts allow.
+        self._refused: dict[tuple[int, int], tuple[int, float]] = {}
 
     def upload_limit(self, task: Task) -> int:
         """Bytes. What Discord said at the command may include the member's own allowance: 413 corrects it."""
         boosts = self._boosts(task)
         known = max(boosts, task.upload_limit or 0)
-        refused = self._refused.get((task.server_id, boosts), known + 1)
-        return known if known < refused else below(refused, boosts)
+        refused = self._smallest_refused(task, boosts)
+        return known if refused is None or known < refused else below(refused, boosts)
+
+    def _smallest_refused(self, task: Task, boosts: int) -> int | None:
+        size, until = self._refused.get((task.server_id, boosts), (None, 0.0))
+        return size if self._monotonic() < until else None
 
     def _boosts(self, task: Task) -> int:
         server = self._client.get_guild(task.server_id)
@@ -83,12 +90,12 @@ class Delivery:
             _note_closed(error, reasons)
 
     async def _refuse_size(self, task: Task, file: Path, place: discord.abc.Messageable) -> TooLarge:
-        """Remember it for the next clips of the server; direct messages have their own limit."""
+        """Remember it for the server's clips of the next hour; direct messages have their own limit."""
         size, allowed = (await asyncio.to_thread(file.stat)).st_size, LEAST_LIMIT
         if getattr(place, "id", None) == task.channel_id:
             allowed = self._boosts(task)
-            key = (task.server_id, allowed)
-            self._refused[key] = min(size, self._refused.get(key, size))
+            smallest = min(size, self._smallest_refused(task, allowed) or size)
+            self._refused[task.server_id, allowed] = (smallest, self._monotonic() + _REMEMBERED_SECONDS)
         return TooLarge(f"Discord takes no file of {size:,} bytes there", limit=below(size, allowed))
 
     async def _send(

@@ -169,6 +169,16 @@ async def test_where_even_the_usual_size_is_refused_half_of_it_is_tried(scene: S
     assert scene.app.board.upload_limit(task) == 9 * MIB // 2
 
 
+async def test_a_refusal_is_forgotten_after_an_hour(scene: Scene) -> None:
+    task = await scene.succeeded()
+    refuse_size(scene)
+    await refused(scene, task, 9 * MIB)
+    await scene.pass_time(3599)
+    assert scene.app.board.upload_limit(task) == 9 * MIB // 2
+    await scene.pass_time(1)
+    assert scene.app.board.upload_limit(task) == 25 * MIB
+
+
 async def test_new_boosts_make_the_refusal_forgotten(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     task = await scene.succeeded()
     refuse_size(scene)
