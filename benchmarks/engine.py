@@ -16,6 +16,7 @@ from typing import Any
 
 import bot.catalog
 from bot.domain.catalog import Mode
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Job, Posted, Provider, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
@@ -25,6 +26,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import Forecast
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.reading import Reading
 from bot.services.router import Router
 from bot.services.submitting import Submitting
@@ -89,7 +91,10 @@ class Nobody:
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         pass
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:  # noqa: ARG002 - the protocol's
+        return 0
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         raise NotImplementedError
 
 
@@ -142,6 +147,8 @@ def made(database: Database, provider: Instant, folder: Path, clock: Callable[[]
     tasks = TaskStore(database)
     common: tuple[TaskStore, dict[str, Provider], Nobody] = (tasks, {NAME: provider}, Nobody())
     timetable, files = Timetable(Rules(), clock, Forecast()), Files(folder, tasks)
+    paces = Paces(catalog, time.monotonic)
+    packing = Packing(tasks, {}, files, None, timetable, paces)
     reading = Reading(*common, files, timetable)
     router = Router(catalog, [NAME], monotonic=time.monotonic, tell=print)
     return Engine(
@@ -150,10 +157,10 @@ def made(database: Database, provider: Instant, folder: Path, clock: Callable[[]
         stages=Stages(
             Submitting(*common, reading, router, timetable, None),
             reading,
-            Delivering(*common, files, timetable, Paces(catalog, time.monotonic)),
+            Delivering(*common, files, packing, timetable, paces),
             files,
         ),
-        paces=Paces(catalog, time.monotonic),
+        paces=paces,
         timetable=timetable,
     )
 

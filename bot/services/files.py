@@ -1,4 +1,4 @@
-"""The files of tasks: pictures by their command, clips by their task; none outlives its owner."""
+"""The files of tasks: pictures by their command, clips by their task; none outlives its owner and its links."""
 
 import asyncio
 import logging
@@ -6,22 +6,35 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.domain.task import FINAL, Task
+from bot.domain.errors import StorageError
+from bot.domain.ports import Clock
+from bot.domain.task import FINAL, Task, TaskState
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
 
+_DAY_SECONDS = 86_400
+
 
 class Files:
-    """Below the data folder. A file's name begins with the id it belongs to."""
+    """Below the data folder. A file's name begins with the id it belongs to.
 
-    def __init__(self, folder: Path, tasks: TaskStore) -> None:
+    `links_last` is milliseconds for which the clip of a delivered task can be fetched by a link; 0 where by none.
+    """
+
+    def __init__(self, folder: Path, tasks: TaskStore, *, links_last: int = 0) -> None:
         self._clips = folder / "clips"
         self._frames = folder / "frames"
         self._tasks = tasks
+        self._links_last = links_last
 
     def clip(self, task: Task) -> Path:
-        return self._clips / f"{task.id}.mp4"
+        """As it came from the provider."""
+        return clip_of(self._clips.parent, task.id)
+
+    def fitted(self, task: Task) -> Path:
+        """The same clip made to fit into a message."""
+        return self.clip(task).with_suffix(".fit.mp4")
 
     async def make_room(self) -> None:
         await asyncio.to_thread(self._clips.mkdir, parents=True, exist_ok=True)
@@ -41,19 +54,45 @@ class Files:
             # What was done is done all the same.
             log.warning("%s stays until the next start: %s", picture, error)
 
-    async def sweep(self) -> None:
-        """At start: remove what a crash left behind."""
+    async def forget_clip(self, task: Task, *, linked: bool) -> None:
+        """Remove the files of a clip that its member has; `linked`: the original stays as long as links last."""
+        await asyncio.to_thread(self.fitted(task).unlink, missing_ok=True)
+        if not (linked and self._links_last):
+            await asyncio.to_thread(self.clip(task).unlink, missing_ok=True)
+
+    async def sweep(self, at: int) -> None:
+        """At start: remove what a crash left behind, and clips whose links are over."""
         # Listed before the tasks are read: a picture that comes later belongs to a command just being placed.
         frames = await asyncio.to_thread(_owners, self._frames)
         kept = {str(number) for number in await self._tasks.unfinished_interactions()}
         await asyncio.to_thread(_remove, frames, kept)
-        files = await asyncio.to_thread(_owners, self._clips)
-        kept = {owner for owner in set(files.values()) if await self._unfinished(owner)}
+        await self._sweep_clips(await asyncio.to_thread(_owners, self._clips), at)
+
+    async def sweep_daily(self, clock: Clock) -> None:
+        """Remove clips whose links are over, until cancelled."""
+        while True:
+            await asyncio.sleep(_DAY_SECONDS)
+            try:
+                files = await asyncio.to_thread(_owners, self._clips)
+                # Files on their way begin with a dot, and so have no owner.
+                await self._sweep_clips({file: owner for file, owner in files.items() if owner}, clock())
+            except (StorageError, OSError) as error:
+                log.warning("clips whose links are over stay for another day: %s", error)
+
+    async def _sweep_clips(self, files: Mapping[Path, str], at: int) -> None:
+        kept = {owner for owner in set(files.values()) if await self._needed(owner, at)}
         await asyncio.to_thread(_remove, files, kept)
 
-    async def _unfinished(self, task_id: str) -> bool:
+    async def _needed(self, task_id: str, at: int) -> bool:
         task = await self._tasks.get(task_id)
-        return task is not None and task.state not in FINAL
+        if task is None or task.state not in FINAL:
+            return task is not None
+        return task.state is TaskState.DELIVERED and at < task.changed_at + self._links_last
+
+
+def clip_of(folder: Path, task_id: str) -> Path:
+    """Where in the data folder the clip of a task lies."""
+    return folder / "clips" / f"{task_id}.mp4"
 
 
 def settle(arriving: Path, clip: Path) -> None:
