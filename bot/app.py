@@ -289,7 +289,10 @@ def _admin(
     core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter
 ) -> tuple[app_commands.Group, _Buttons]:
     """`/admin`, of the commands of all its files, and what is clicked in its answers."""
-    limit_rules = LimitRules(core.limits, core.ledger, core.servers, core.clock)
+    limit_rules = LimitRules(
+        core.limits, core.ledger, core.servers, core.clock, cheapest=core.catalog.cheapest(core.enabled)
+    )
+    limit_menu = admin.limit_list.clear_menu(limit_rules)
     set_limit = admin.limits.set_button(limit_rules)
     rule_menu = admin.access.rule_menu(core.access)
     searches, refunds = SearchStore(core.database), RefundStore(core.database)
@@ -314,7 +317,7 @@ def _admin(
         default_permissions=admin.rights.NEEDED,
     )
     parts: Sequence[_Commands] = [
-        [admin.limits.group(limit_rules, set_limit)],
+        [admin.limits.group(limit_rules, set_limit, limit_menu)],
         admin.report.commands(reports, writer),
         admin.tasks.commands(all_tasks),
         admin.access.commands(core.access, rule_menu),
@@ -326,7 +329,7 @@ def _admin(
     ]
     for command in (command for part in parts for command in part):
         group.add_command(command)
-    return group, [set_limit, admin.limits.LeaveButton, rule_menu, all_tasks.button]
+    return group, [set_limit, admin.limits.LeaveButton, limit_menu, rule_menu, all_tasks.button]
 
 
 def _alone(folder: Path) -> FileLock:

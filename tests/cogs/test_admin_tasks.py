@@ -382,7 +382,7 @@ async def test_a_refund_is_an_entry_of_its_own_and_says_what_it_means(scene: Sce
 async def test_the_member_has_the_room_again_and_the_bot_has_not(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=400_000, bot_daily_limit=1_000_000) as scene:
         await scene.succeeded()
-        assert "your limit for one day is used up" in told(await scene.video())
+        assert "your limit for one day over all servers leaves too little" in told(await scene.video())
         await refund(scene)
         await scene.video()
         second = (await scene.tasks())[1]
