@@ -8,6 +8,7 @@ from bot.domain.errors import Refusal
 from bot.domain.limits import Period, window
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import counted
 from bot.domain.servers import Server
 from storage.servers import ServerStore
 
@@ -102,8 +103,8 @@ def _micros(above: str) -> int | None:
 def _approvals_in_words(server: Server) -> str:
     if server.approval_micros is None:
         return OFF
-    price, hours = dollars(server.approval_micros), server.approval_hours
-    return f"above {price}, for {hours} hours, in <#{server.notices_channel_id}>"
+    price, hours = dollars(server.approval_micros), counted(server.approval_hours, "hour")
+    return f"above {price}, for {hours}, in <#{server.notices_channel_id}>"
 
 
 def _notices_in_words(server: Server) -> str:
