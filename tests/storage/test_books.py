@@ -45,7 +45,7 @@ from tests.storage.books_model import Clip, Model, Order, window_of
 from tests.storage.drafts import draft, move
 
 LONG = "CONCH_STEPS" in os.environ
-STEPS = int(os.environ.get("CONCH_STEPS", "6000"))
+STEPS = int(os.environ.get("CONCH_STEPS", "5000"))
 EACH = 100
 #: Every commit is flushed all the same; where there is no such folder, to a disk.
 MEMORY = Path("/dev/shm")
@@ -176,7 +176,7 @@ class Books(RuleBasedStateMachine):
         #: Looks at the file as another program would.
         self._other = sqlite3.connect(file, isolation_level=None)
         self._edge = self._now = 0
-        self._number = 0
+        self._number = self._checks = 0
         self._model = Model()
         self._deeds: list[tuple[int, int, str]] = []
         self._entries: list[tuple[Any, ...]] = []
@@ -503,14 +503,17 @@ class Books(RuleBasedStateMachine):
     @precondition(lambda self: self._model.clips)
     @invariant()
     def every_limit_counts_in_its_window_what_the_model_does(self) -> None:
-        """For a command like one of those that passed, then or now."""
-        _, clip = self._pick(self._model.clips, Books.steps // 2)
-        at = clip.order.at if Books.steps % 2 else self._now
-        order = replace(clip.order, provider=clip.provider, at=at)
+        """For a command like one of those that passed: then, now, and on both sides of the edge."""
+        self._checks += 1
+        _, clip = self._pick(self._model.clips, self._checks)
+        for at in {clip.order.at, self._now, self._edge - 1, self._edge}:
+            self._check_limits(replace(clip.order, provider=clip.provider, at=at))
+
+    def _check_limits(self, order: Order) -> None:
         drafts, roles = self._drafts(order), self._roles(order)
         counted = self._do(self._database.write(lambda tx: limits.counted(tx, drafts[0], roles)))
         assert {one.limit: (one.span.since, one.span.until, one.room) for one in counted} == {
-            limit: (*window_of(at, self._model.zone(limit, order.server), limit.period), room)
+            limit: (*window_of(order.at, self._model.zone(limit, order.server), limit.period), room)
             for room, limit in self._model.rooms(order)
         }
 
