@@ -45,7 +45,7 @@ from tests.storage.books_model import Clip, Model, Order, window_of
 from tests.storage.drafts import draft, move
 
 LONG = "CONCH_STEPS" in os.environ
-STEPS = int(os.environ.get("CONCH_STEPS", "5000"))
+STEPS = int(os.environ.get("CONCH_STEPS", "7000"))
 EACH = 100
 #: Every commit is flushed all the same; where there is no such folder, to a disk.
 MEMORY = Path("/dev/shm")
