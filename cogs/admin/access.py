@@ -18,7 +18,28 @@ from cogs.admin.answers import answer, begin
 _PAGE = 20
 _SPANS = {"1 hour": 1, "6 hours": 6, "1 day": 24, "3 days": 72, "1 week": 168, "30 days": 720}
 
-Channel = app_commands.AppCommandChannel | app_commands.AppCommandThread
+
+class _Places(app_commands.Transformer):
+    """Every kind of channel in which a command can be given, and what these lie in.
+
+    discord.py's own list has media channels, too, which Discord's description of its interface does not know.
+    """
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        kinds = discord.ChannelType
+        threads = [kinds.news_thread, kinds.public_thread, kinds.private_thread]
+        return [kinds.text, kinds.voice, kinds.stage_voice, kinds.category, kinds.news, kinds.forum, *threads]
+
+    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> Any:  # noqa: ARG002
+        return value
+
+
+Channel = app_commands.Transform[app_commands.AppCommandChannel | app_commands.AppCommandThread, _Places]
 Word = app_commands.Range[str, 1, WORD_LENGTH]
 
 

@@ -36,7 +36,7 @@ from bot.domain.errors import StaleTask
 from bot.domain.limits import Limit, LimitHit, Period, Scope
 from bot.domain.servers import Server
 from bot.domain.task import FINAL, MOVES, Task, TaskState
-from storage import ledger
+from storage import ledger, limits
 from storage.database import open_database
 from storage.limits import LimitStore
 from storage.servers import ServerStore
@@ -45,7 +45,7 @@ from tests.storage.books_model import Clip, Model, Order, window_of
 from tests.storage.drafts import draft, move
 
 LONG = "CONCH_STEPS" in os.environ
-STEPS = int(os.environ.get("CONCH_STEPS", "8000"))
+STEPS = int(os.environ.get("CONCH_STEPS", "7000"))
 EACH = 100
 #: Every commit is flushed all the same; where there is no such folder, to a disk.
 MEMORY = Path("/dev/shm")
@@ -89,10 +89,10 @@ EDGES = [
     edge("Australia/Lord_Howe", "2027-10-04"),
     edge("Asia/Kathmandu", "2027-01-01"),
 ]
-_DAYS = [days * 24 * HOUR for days in (-32, -1, 1, 28, 31, 366)]
-#: From an edge to a moment near it, back and forth.
+_NEAR = [-1, -1, -1, -1, 0, 0, 0, 0, 1, -HOUR // 2, HOUR // 2, -HOUR, HOUR]
+#: From an edge to a moment near it, back and forth; sometimes a day, a month or a year away.
 SHIFTS = st.sampled_from(
-    [-25 * HOUR, -23 * HOUR, -HOUR, -HOUR // 2, -1, 0, 0, 1, HOUR // 2, HOUR, 23 * HOUR, 25 * HOUR, *_DAYS]
+    [*_NEAR, *(hours * HOUR for hours in (-25, -24, 23, 25, 28 * 24, 31 * 24, 366 * 24))]
 )
 PLACES = st.tuples(MEMBERS, SERVERS, PROVIDERS, PRICES, st.integers(1, 4))
 PERIODS = st.sampled_from(list(Period))
@@ -109,7 +109,7 @@ WORDS = st.lists(st.tuples(SUBJECTS, AMOUNTS), min_size=1, max_size=5)
 OPERATORS = st.lists(
     st.builds(
         Limit,
-        scope=st.sampled_from([Scope.MEMBER, Scope.SERVER, Scope.PROVIDER, Scope.BOT]),
+        scope=st.sampled_from([Scope.MEMBER, Scope.SERVER, Scope.PROVIDER, Scope.PROVIDER, Scope.BOT]),
         period=PERIODS,
         micros=st.sampled_from([560_000, 2_000_000, 5_000_000, 20_000_000]),
         subject=st.sampled_from(["", "", "1", "gmi"]),
@@ -123,7 +123,7 @@ ADMIN = 999
 #: What may come next for a task in each state, first of all what its member hopes for; `book` and `refuse` end it
 #: with a cost and without one.
 ANSWERS: dict[TaskState, tuple[str, ...]] = {
-    TaskState.HELD: ("submit", "submit", "give on", "cancel", "refuse"),
+    TaskState.HELD: ("submit", "give on", "submit", "give on", "cancel", "refuse"),
     TaskState.SUBMITTING: (
         "make",
         "queue",
@@ -176,7 +176,7 @@ class Books(RuleBasedStateMachine):
         #: Looks at the file as another program would.
         self._other = sqlite3.connect(file, isolation_level=None)
         self._edge = self._now = 0
-        self._number = 0
+        self._number = self._checks = 0
         self._model = Model()
         self._deeds: list[tuple[int, int, str]] = []
         self._entries: list[tuple[Any, ...]] = []
@@ -267,10 +267,15 @@ class Books(RuleBasedStateMachine):
         assert outcome.again
         assert key in {task.id for task in outcome.tasks}
 
-    @rule(place=PLACES)
-    def ask_for_room(self, place: tuple[int, int, str, int, int]) -> None:
+    @rule(places=st.lists(PLACES, min_size=1, max_size=4), shift=SHIFTS)
+    def ask_for_room(self, places: list[tuple[int, int, str, int, int]], shift: int) -> None:
+        """At a moment before or after what was held."""
+        self._now = self._edge + shift
+        for place in places:
+            self._ask(self._order(place))
+
+    def _ask(self, order: Order) -> None:
         """What is left, and what stands in the way; of a budget that is too small moderators are told."""
-        order = self._order(place)
         drafts, roles = self._drafts(order), self._roles(order)
         assert self._do(self._store.room(drafts[0], roles)) == self._model.room(order)
         hit = self._do(self._store.limit_hit(drafts, roles))
@@ -297,6 +302,8 @@ class Books(RuleBasedStateMachine):
         for which, choice, over, provider in events:
             key, clip = self._pick(self._open(), which)
             answers = ("cancel",) if clip.waits else ANSWERS[clip.state]
+            if self._model.pauses.get(clip.order.server):
+                answers = tuple(answer for answer in answers if answer != "submit")
             chosen.setdefault(key, (answers[choice % len(answers)], over, provider))
 
         async def all_of_them() -> list[Any]:
@@ -406,10 +413,10 @@ class Books(RuleBasedStateMachine):
         assert self._do(self._limits.clear(limit, self._deed(key[0], "limits clear"), self._now))
         assert not self._do(self._limits.clear(limit, Deed(key[0], ADMIN, "again"), self._now))
 
-    @rule(limits=OPERATORS | st.just([]))
-    def set_the_operators(self, limits: list[Limit]) -> None:
-        self._do(self._limits.set_operators(limits))
-        self._model.operators = limits
+    @rule(chosen=OPERATORS | st.just([]))
+    def set_the_operators(self, chosen: list[Limit]) -> None:
+        self._do(self._limits.set_operators(chosen))
+        self._model.operators = chosen
 
     @rule(member=MEMBERS, server=SERVERS, roles=st.frozensets(ROLES))
     def give_roles(self, member: int, server: int, roles: frozenset[int]) -> None:
@@ -440,19 +447,19 @@ class Books(RuleBasedStateMachine):
 
     # -------------------------------------------------------------- time
 
-    @initialize(around=st.sampled_from(EDGES), zone=ZONES, limits=OPERATORS, chosen=WORDS)
+    @initialize(around=st.sampled_from(EDGES), zone=ZONES, operators=OPERATORS, admins=WORDS)
     def begin(
         self,
         around: tuple[str, int],
         zone: str,
-        limits: list[Limit],
-        chosen: list[tuple[tuple[Scope, str], int]],
+        operators: list[Limit],
+        admins: list[tuple[tuple[Scope, str], int]],
     ) -> None:
         self.another_time_comes(around, 0)
         self.move_to_a_zone(1, around[0])
         self.move_to_a_zone(2, zone)
-        self.set_the_operators(limits)
-        self.set_limits(1, Period.DAY, chosen)
+        self.set_the_operators(operators)
+        self.set_limits(1, Period.DAY, admins)
         self._model.roles = {
             (server, member): frozenset({901, 902}) for server in (1, 2) for member in (1, 2)
         }
@@ -490,6 +497,23 @@ class Books(RuleBasedStateMachine):
 
     def _sums(self) -> list[tuple[Any, ...]]:
         return [(*row[:3], row[3:]) for row in self._rows(_SUMS)]
+
+    @precondition(lambda self: self._model.clips)
+    @invariant()
+    def every_limit_counts_in_its_window_what_the_model_does(self) -> None:
+        """For a command like one of those that passed: then, now, and on both sides of the edge."""
+        self._checks += 1
+        _, clip = self._pick(self._model.clips, self._checks)
+        for at in {clip.order.at, self._now, self._edge - 1, self._edge}:
+            self._check_limits(replace(clip.order, provider=clip.provider, at=at))
+
+    def _check_limits(self, order: Order) -> None:
+        drafts, roles = self._drafts(order), self._roles(order)
+        counted = self._do(self._database.write(lambda tx: limits.counted(tx, drafts[0], roles)))
+        assert {one.limit: (one.span.since, one.span.until, one.room) for one in counted} == {
+            limit: (*window_of(order.at, self._model.zone(limit, order.server), limit.period), room)
+            for room, limit in self._model.rooms(order)
+        }
 
     @invariant()
     def no_balance_is_below_zero(self) -> None:
