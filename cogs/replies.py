@@ -72,7 +72,8 @@ def task_history(
 
 
 def _event(event: TaskEvent) -> str:
-    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=80)}"
+    note = f": {texts.plain(event.note, length=80)}" if event.note else ""
+    return f"- <t:{event.at // 1000}:T> {event.state}{note}"
 
 
 def _their(event: ProviderEvent) -> str:

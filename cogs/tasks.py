@@ -109,7 +109,7 @@ class Tasks:
 
     async def _theirs(self, task: Task) -> list[ProviderEvent]:
         provider = self._providers.get(task.provider)
-        if provider is None or task.job_id is None:
+        if provider is None or task.job_id is None or task.erased:
             return []
         try:
             return await provider.events(task.job_id)
@@ -195,4 +195,8 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 def _choice(task: Task, catalog: Catalog) -> str:
     """At most 100 characters, as Discord wants it, with the id whole so that it can be typed."""
     start, end = f"{task.state} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
-    return start + " ".join(task.prompt.split())[: 100 - len(start) - len(end)] + end
+    return start + " ".join(_words(task).split())[: 100 - len(start) - len(end)] + end
+
+
+def _words(task: Task) -> str:
+    return texts.erased(task) if task.erased else task.prompt

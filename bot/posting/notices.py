@@ -27,7 +27,7 @@ def question(asked: Question, tasks: Sequence[Task], catalog: Catalog, *, spent:
     lines = [
         _head(asked, tasks),
         f"**{texts.task_format(first, catalog)}** · {_MODES[first.mode]}",
-        texts.quoted(first.prompt, first.camera, length=_PROMPT),
+        texts.wanted(first, length=_PROMPT),
         f"-# <@{first.member_id}> has spent {dollars(spent)} here this month{_progress(first)} · "
         + " ".join(f"`{task.id}`" for task in _asked_for(tasks)),
     ]
