@@ -4,7 +4,7 @@ import asyncio
 import io
 import json
 import zipfile
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -69,7 +69,7 @@ class Privacy:
     async def erase(self, member_id: int) -> Erased:
         return await self._retention.erase(member_id)
 
-    async def export(self, member_id: int, *, left_out: list[str]) -> AsyncIterator[Part]:
+    async def export(self, member_id: int, *, left_out: list[str]) -> AsyncGenerator[Part]:
         """All of it as files of at most `PART_BYTES`, made as they are taken.
 
         One JSON file where that is all, else ZIP files with JSON files, pictures and clips in them. The names of

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.domain.errors import StorageError
-from bot.domain.ports import Clock, Local, Provider
+from bot.domain.ports import Clock, Local
 from bot.domain.privacy import Keeping
 from bot.domain.task import Task
 from bot.services.files import Files
@@ -33,13 +33,16 @@ class Erased:
 
 
 class Retention:
-    """`run` is the loop; tests call `step` and move the clock. `changed` is told of every task that moved."""
+    """`run` is the loop; tests call `step` and move the clock. `changed` is told of every task that moved.
+
+    Of the `providers` those are told to forget that are `Local`.
+    """
 
     def __init__(
         self,
         erasures: ErasureStore,
         files: Files,
-        providers: Mapping[str, Provider],
+        providers: Mapping[str, object],
         keeping: Keeping,
         clock: Clock,
         changed: Callable[[Task], None],
