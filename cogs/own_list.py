@@ -14,7 +14,7 @@ from cogs.finding import STAGE_NAMES, money
 from cogs.pages import NEWER, Code, Turn
 
 #: Characters of a stranger's words in a line, before escapes: with them ten lines still fit into an embed.
-_REASON = 60
+_REASON = 80
 _ANY = "any"
 _TEMPLATE = (
     r"conch:own:(?P<way>newer|older)"
@@ -67,11 +67,15 @@ def nothing(search: Search) -> str:
 
 def line(found: Found, catalog: Catalog, aheads: Mapping[str, int], *, paused: str | None) -> str:
     """When, what and for how much; below it where it is and what can be done. `paused` as in `texts.status_line`."""
-    task = replace(found.task, problem=found.task.problem and found.task.problem[:_REASON])
-    status = texts.status_line(
-        task, catalog, ahead=aheads.get(task.id, 0), paused=None if paused is None else paused[:_REASON]
-    )
+    task = replace(found.task, problem=_short(found.task.problem))
+    status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=_short(paused))
     return (
         f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {task.mode} · {money(found)}\n"
         f"  {status}"
     )
+
+
+def _short(words: str | None) -> str | None:
+    if words is None or len(words) <= _REASON:
+        return words
+    return f"{words[: _REASON - 1]}…"

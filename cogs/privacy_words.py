@@ -60,7 +60,7 @@ def _kinds(found: Overview) -> list[str]:
     spent = dollars(one.spent_micros)
     entries = f"{_count(one.entries, 'ledger line')}**: {spent} spent, and what was held or given back"
     rules = f"{_count(one.rules, 'rule')}** and **{_count(one.limits, 'limit')}** that admins set about you"
-    audits = f"{_count(one.audits, 'entry')}** in the record of what admins did, by you or about you"
+    audits = f"{_count(one.audits, 'line')}** in the record of what admins did, by you or about you"
     return [
         f"- **{_count(one.tasks, 'video')}**: {videos}{state}",
         f"- **{pictures}; **{clips}.",
@@ -128,6 +128,4 @@ def too_much(parts: int) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    if number == 1:
-        return f"1 {noun}"
-    return f"{number:,} {noun.removesuffix('y')}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

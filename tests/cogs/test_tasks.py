@@ -1,6 +1,7 @@
 """`/tasks`: a member's own tasks and nobody else's, their whole history, and a stranded clip handed over."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +73,20 @@ async def test_the_list_shows_no_tasks_of_another_server(scene: Scene) -> None:
     assert "task0001" not in told(await there.slash(channel, "tasks list"))
 
 
-async def test_ten_long_lines_fit_into_one_message(open_bot: Open) -> None:
+@pytest.mark.parametrize("parked", [False, True])
+async def test_ten_long_lines_fit_into_one_message(open_bot: Open, *, parked: bool) -> None:
     async with open_bot(user_daily_limit=10**9) as scene:
         await fill(scene, 12)
         for task in await scene.tasks():
-            await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
+            if parked:
+                submitting = replace(task, state=TaskState.SUBMITTING)
+                await scene.app.tasks.begin_submit(task, b"{}", scene.now())
+                await scene.app.tasks.park(submitting, scene.now(), due_at=None, note="*" * 400)
+            else:
+                await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
         result = await scene.alice.slash(scene.channel, "tasks list")
     (embed,) = result.response.embeds
-    assert embed.description.count("❌ It failed") == 10
+    assert embed.description.count(r"\*\*\*…") == 10
     assert len(embed.description) <= 4096
 
 
