@@ -19,7 +19,9 @@ from storage.privacy import PrivacyStore
 #: Bytes: below what Discord takes as a file everywhere, ten MiB.
 PART_BYTES = 8_000_000
 #: One thing in a part, with room for what a ZIP file says of it even where nothing can be compressed.
-_ITEM_BYTES = 7_900_000
+_ITEM_BYTES = PART_BYTES - 100_000
+#: What stands around the rows of a document, names of tables included.
+_FRAME_BYTES = 1000
 _UNITS = "times are milliseconds since 1970 (UTC), money is millionths of a US dollar, yes and no are 1 and 0"
 
 
@@ -139,9 +141,11 @@ class Privacy:
         """Every row as JSON, in documents that each can be read by itself; at least one."""
         rows = _Rows(member_id, self._clock())
         async for table, row in self._store.everything(member_id):
-            if full := rows.add(table, row):
-                yield full
-        yield rows.take()
+            text = _written(row)
+            if not rows.fits(text):
+                yield await asyncio.to_thread(rows.take)
+            rows.add(table, text)
+        yield await asyncio.to_thread(rows.take)
 
 
 class _Rows:
@@ -153,16 +157,15 @@ class _Rows:
         self._tables: dict[str, list[str]] = {}
         self._bytes = 0
 
-    def add(self, table: str, row: dict[str, Any]) -> bytes | None:
-        """The document that was full before this row, if it was."""
-        text = json.dumps({name: _told(name, value) for name, value in row.items()}, ensure_ascii=False)
-        size = len(text.encode()) + len(table) + 10
-        full = self.take() if self._tables and self._bytes + size > _ITEM_BYTES - 1000 else None
+    def fits(self, text: str) -> bool:
+        return not self._tables or self._bytes + _size(text) <= _ITEM_BYTES - _FRAME_BYTES
+
+    def add(self, table: str, text: str) -> None:
         self._tables.setdefault(table, []).append(text)
-        self._bytes += size
-        return full
+        self._bytes += _size(text)
 
     def take(self) -> bytes:
+        """The document; what is added from now on belongs to the next. Takes long: in a thread."""
         tables = [f'"about": {json.dumps(self._about)}']
         for table, rows in self._tables.items():
             listed = ",\n  ".join(rows)
@@ -170,6 +173,15 @@ class _Rows:
         self._tables, self._bytes = {}, 0
         inside = ",\n".join(tables)
         return f"{{\n{inside}\n}}\n".encode()
+
+
+def _size(text: str) -> int:
+    """Bytes of a row with what stands between it and the next."""
+    return len(text.encode()) + 4
+
+
+def _written(row: dict[str, Any]) -> str:
+    return json.dumps({name: _told(name, value) for name, value in row.items()}, ensure_ascii=False)
 
 
 def _told(name: str, value: Any) -> Any:

@@ -3,14 +3,18 @@
 import io
 import json
 import zipfile
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bot.domain.errors import Refusal
+from bot.domain.privacy import Keeping
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from bot.services import privacy
+from storage.privacy import PrivacyStore
 from tests.cogs.fixtures import Open
 from tests.cogs.forging import press
 from tests.cogs.limiting import limited
@@ -38,6 +42,12 @@ async def sweep(scene: Scene) -> None:
     with scene.env.time_context():
         while await scene.app.retention.step() < 1:
             pass
+
+
+async def redrawn(scene: Scene) -> str:
+    await scene.pass_time(EDIT_SECONDS)
+    await scene.redraw()
+    return drawn(scene)
 
 
 async def delivered(scene: Scene, **options: Any) -> Task:
@@ -206,6 +216,17 @@ async def test_more_than_an_answer_holds_is_told(scene: Scene, monkeypatch: pyte
     assert "There is more than the 2 files above" in result.followups[-1].content
 
 
+async def test_a_member_has_one_export_at_a_time(scene: Scene) -> None:
+    await scene.video()
+    store = PrivacyStore(scene.app.database)
+    own = privacy.Privacy(store, scene.app.retention, Keeping(1, 1), clips=scene.folder, clock=scene.now)
+    async with aclosing(own.export(scene.alice.id, left_out=[])) as first:
+        await anext(first)
+        with pytest.raises(Refusal, match="Your export is being made already"):
+            await anext(own.export(scene.alice.id, left_out=[]))
+    assert await anext(own.export(scene.alice.id, left_out=[]))
+
+
 # ------------------------------------------------------------------------ erase
 
 
@@ -297,15 +318,14 @@ async def test_erasing_twice_does_no_harm(scene: Scene) -> None:
 async def test_a_clip_that_waits_to_be_collected_goes_and_stays_paid(scene: Scene) -> None:
     task = await scene.stranded()
     money = await scene.spent_and_held()
+    await redrawn(scene)
     await erase(scene)
     assert not scene.clip(task).exists()
     ended = await scene.task()
     assert (ended.state, ended.erased) == (TaskState.FAILED, True)
     assert await scene.spent_and_held() == money
-    await scene.pass_time(EDIT_SECONDS)
-    await scene.redraw()
     words = "❌ It ended without a clip: Its clip could be posted nowhere, and was erased by its member."
-    assert words in drawn(scene)
+    assert words in await redrawn(scene)
 
 
 async def test_what_is_under_way_is_finished_first_and_then_erased(scene: Scene) -> None:
@@ -385,6 +405,18 @@ async def test_the_button_works_after_a_restart(scene: Scene) -> None:
     assert "of 1 video." in told(await scene.alice.click(offered.response, label="Erase my data"))
 
 
+async def test_whoever_has_left_the_server_has_the_same_rights_in_direct_messages(scene: Scene) -> None:
+    await delivered(scene)
+    await scene.video(prompt=SECRET)
+    await scene.alice.slash(scene.channel, "tasks cancel", task=(await scene.tasks())[-1].id)
+    user = scene.alice.user
+    assert "**2 videos**" in told(await user.slash("privacy show"))
+    (data,) = files(scene, await user.slash("privacy export")).values()
+    assert len(json.loads(data)["tasks"]) == 2
+    offered = await user.slash("privacy erase")
+    assert "of 2 videos." in told(await user.click(offered.response, label="Erase my data"))
+
+
 async def test_the_sandboxs_own_files_go_too(open_bot: Open) -> None:
     async with open_bot(providers=("sandbox",)) as scene:
         await scene.video(prompt=f"!fail {SECRET}")
@@ -428,6 +460,7 @@ async def test_a_clip_that_nobody_collects_goes_when_its_days_are_over(open_bot:
     async with open_bot(keep_clips_days=3) as scene:
         task = await scene.stranded(prompt=SECRET)
         money = await scene.spent_and_held()
+        assert "could not be posted" in await redrawn(scene)
         await scene.pass_time(3 * DAY - 60)
         await sweep(scene)
         assert scene.clip(task).exists()
@@ -437,11 +470,11 @@ async def test_a_clip_that_nobody_collects_goes_when_its_days_are_over(open_bot:
         ended = await scene.task()
         assert (ended.state, ended.prompt) == (TaskState.FAILED, SECRET)
         assert await scene.spent_and_held() == money
-        listed = page(await scene.alice.slash(scene.channel, "tasks list"))
-        assert (
-            "It ended without a clip: Its clip could be posted nowhere, and was not collected within"
-            in listed
+        words = (
+            "It ended without a clip: Its clip could be posted nowhere, and was not collected within 3 days."
         )
+        assert words in await redrawn(scene)
+        assert words in page(await scene.alice.slash(scene.channel, "tasks list"))
 
 
 async def test_a_block_that_is_over_is_forgotten_and_others_are_not(scene: Scene) -> None:

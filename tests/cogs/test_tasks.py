@@ -9,10 +9,10 @@ import pytest
 
 from bot.domain.catalog import Mode
 from bot.domain.ports import ProviderEvent
-from bot.domain.search import Search, Stage
+from bot.domain.search import Booked, Found, Search, Stage
 from bot.domain.task import LedgerEntry, TaskEvent, TaskState
 from cogs import replies
-from cogs.own_list import OWN
+from cogs.own_list import OWN, line
 from cogs.pages import Turn
 from tests.cogs.fixtures import Open
 from tests.cogs.forging import press
@@ -73,21 +73,21 @@ async def test_the_list_shows_no_tasks_of_another_server(scene: Scene) -> None:
     assert "task0001" not in told(await there.slash(channel, "tasks list"))
 
 
-@pytest.mark.parametrize("parked", [False, True])
-async def test_ten_long_lines_fit_into_one_message(open_bot: Open, *, parked: bool) -> None:
-    async with open_bot(user_daily_limit=10**9) as scene:
-        await fill(scene, 12)
-        for task in await scene.tasks():
-            if parked:
-                submitting = replace(task, state=TaskState.SUBMITTING)
-                await scene.app.tasks.begin_submit(task, b"{}", scene.now())
-                await scene.app.tasks.park(submitting, scene.now(), due_at=None, note="*" * 400)
-            else:
-                await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
-        result = await scene.alice.slash(scene.channel, "tasks list")
-    (embed,) = result.response.embeds
-    assert embed.description.count(r"\*\*\*…") == 10
-    assert len(embed.description) <= 4096
+@pytest.mark.parametrize("state", TaskState)
+def test_ten_of_the_longest_lines_fit_into_an_embed(state: TaskState) -> None:
+    task = a_task(
+        id="x" * 16,
+        state=state,
+        mode=Mode.TRANSITION,
+        problem="*" * 400,
+        message_id=2**63,
+        price_micros=329_400,
+    )
+    one = Found(
+        replace(task, channel_id=2**63, message_channel_id=2**63, server_id=2**63), Booked(10**9, 10**9)
+    )
+    longest = line(one, CATALOG, {task.id: 10**6}, paused="*" * 300)
+    assert 10 * len(longest) + 9 <= 4096
 
 
 async def fill(scene: Scene, clips: int) -> None:
@@ -171,6 +171,9 @@ async def test_whoever_clicks_sees_the_own_tasks_alone(scene: Scene) -> None:
     assert ids(page(await press(scene, click))) == ["task0001"]
     there = await press(scene, click, scene.bob)
     assert told(there) == "You have made no clips in this server yet. `/video text` makes the first."
+    await scene.bob.slash(scene.channel, "video text", prompt="bob's own")
+    there = await press(scene, click, scene.bob)
+    assert (ids(page(there)), labels(there)) == (["task0003"], [])
 
 
 async def test_a_click_shows_no_tasks_of_another_server(scene: Scene) -> None:

@@ -60,6 +60,17 @@ async def test_a_file_much_used_keeps_no_byte_of_what_was_erased(database: Datab
     assert all(row["prompt"].startswith("a paper boat") for row in kept)
 
 
+async def test_a_body_that_was_left_goes_too(database: Database, path: Path) -> None:
+    store, erasures = TaskStore(database), ErasureStore(database)
+    task = await placed(store, 1)
+    await store.end(task, TaskState.FAILED, NOON, note="x")
+    body = {"id": task.id, "body": WORDS.encode()}
+    await database.write(lambda tx: tx.run("INSERT INTO submissions VALUES (:id, :body)", **body))
+    await erasures.erase([task], LATER, why="by its member")
+    assert await erasures.leave_no_bytes()
+    assert left(path) == []
+
+
 async def test_whoever_still_reads_is_not_waited_for(
     database: Database, path: Path, old_reader: sqlite3.Connection
 ) -> None:
