@@ -13,8 +13,10 @@ from storage.task_rows import FINAL_STATES, task_of
 
 #: Rows that one transaction marks: nobody waits long behind it.
 _MARKED = 500
-#: Ended, or paid and waiting for nothing but to be collected.
-_ERASABLE = f"(state IN ({FINAL_STATES}) OR (state = 'succeeded' AND due_at IS NULL))"
+#: Neither ended, nor paid and waiting for nothing but to be collected.
+_OPEN = f"(state NOT IN ({FINAL_STATES}) AND (state <> 'succeeded' OR due_at IS NOT NULL))"
+#: Said like this, no index of states is read for it: most tasks have ended, and few of them are old.
+_UNENDED = f"(state NOT IN ({FINAL_STATES}))"
 _ASKED = "SELECT * FROM tasks WHERE erase_asked_at IS NOT NULL AND erased_at IS NULL"
 
 
@@ -46,7 +48,7 @@ class ErasureStore:
     async def asked_by(self, member_id: int, *, limit: int) -> list[Task]:
         """Tasks of a member that are to be erased and can be now."""
         rows = await self._database.read(
-            f"{_ASKED} AND {_ERASABLE} AND member_id = :member ORDER BY id LIMIT :limit",
+            f"{_ASKED} AND NOT {_OPEN} AND member_id = :member ORDER BY id LIMIT :limit",
             member=member_id,
             limit=limit,
         )
@@ -55,14 +57,14 @@ class ErasureStore:
     async def open_of(self, member_id: int) -> list[Task]:
         """Tasks of a member that are erased once they have ended, the oldest first."""
         rows = await self._database.read(
-            f"{_ASKED} AND NOT {_ERASABLE} AND member_id = :member ORDER BY created_at, id", member=member_id
+            f"{_ASKED} AND {_OPEN} AND member_id = :member ORDER BY created_at, id", member=member_id
         )
         return [task_of(row) for row in rows]
 
     async def asked(self, ended_before: int, *, limit: int) -> list[Task]:
         """Tasks of whomever that are to be erased and ended before a moment."""
         rows = await self._database.read(
-            f"{_ASKED} AND {_ERASABLE} AND changed_at <= :before ORDER BY member_id, id LIMIT :limit",
+            f"{_ASKED} AND NOT {_OPEN} AND changed_at <= :before ORDER BY member_id, id LIMIT :limit",
             before=ended_before,
             limit=limit,
         )
@@ -72,7 +74,7 @@ class ErasureStore:
         """Ended tasks that still have their words and were asked for before a moment, the oldest first."""
         rows = await self._database.read(
             f"""
-            SELECT * FROM tasks WHERE erased_at IS NULL AND created_at <= :before AND state IN ({FINAL_STATES})
+            SELECT * FROM tasks WHERE erased_at IS NULL AND created_at <= :before AND NOT {_UNENDED}
             ORDER BY created_at LIMIT :limit
             """,  # noqa: S608 - only constants of ours are put in
             before=created_before,

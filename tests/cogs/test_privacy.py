@@ -289,6 +289,7 @@ async def test_of_an_erased_task_the_history_says_so_and_nothing_more(scene: Sce
     assert "> *erased by its member*" in history
     assert "delivered: erased by its member" in history
     assert "settle $0.3294" in history
+    assert "At MindVideo" not in history
     assert "✅ Ready: https://" in page(await scene.alice.slash(scene.channel, "tasks list"))
     assert "Ambergris" not in history
     (choice,) = await scene.alice.autocomplete(scene.channel, "tasks show", "task", "")
