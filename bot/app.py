@@ -23,6 +23,7 @@ from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
+from bot.domain.privacy import Keeping
 from bot.domain.servers import zone_names
 from bot.posting.board import Board
 from bot.posting.moderation import Moderation
@@ -47,9 +48,11 @@ from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.packing import Packing
 from bot.services.parked import Parked
+from bot.services.privacy import Privacy
 from bot.services.reading import Reading
 from bot.services.reports import Reports
 from bot.services.requests import Requests
+from bot.services.retention import Retention
 from bot.services.router import Router
 from bot.services.signals import Signals
 from bot.services.submitting import Submitting
@@ -57,16 +60,18 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import admin, buttons, money, tasks, video
+from cogs import admin, buttons, money, privacy, tasks, video
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
 from storage.database import Database, open_database
+from storage.erasures import ErasureStore
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.privacy import PrivacyStore
 from storage.refunds import RefundStore
 from storage.reports import ReportStore
 from storage.searches import SearchStore
@@ -103,6 +108,7 @@ class App:
     engine: Engine
     board: Board
     notices: Notices
+    retention: Retention
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
@@ -241,15 +247,21 @@ async def build(
         signals.listen(changed=board.changed, wake=engine.wake)
         signals.listen(changed=notices.changed, wake=notices.wake)
         own = _own_tasks(core)
+        keeping = _keeping(settings)
+        retention = Retention(ErasureStore(database), files, providers, keeping, clock, signals.changed)
+        own_data = _own_data(core, retention, keeping)
         admins, admin_buttons = _admin(core, own, reports, writer, notices.look_again)
-        client.install([admins, *_members(core, own)], [cancel_button, *decide_buttons, *admin_buttons])
+        client.install(
+            [admins, *_members(core, own), privacy.group(own_data)],
+            [cancel_button, *decide_buttons, *admin_buttons, own.button, own_data.button],
+        )
         if settings.http_port is not None:
             await stack.enter_async_context(
                 web.listening(settings.http_port, settings.data_dir, hooks, engine.hint, links)
             )
         parked = Parked(stores.tasks, files, clock, signals.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, notices, database, stores.tasks, stores.ledger, files)
+        yield App(client, engine, board, notices, retention, database, stores.tasks, stores.ledger, files)
 
 
 async def _public(
@@ -302,11 +314,22 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
         core.requests,
         core.catalog,
         core.providers,
+        searches=core.stores.searches,
         files=core.files,
         packing=core.packing,
         changed=core.signals.changed,
         clock=core.clock,
     )
+
+
+def _own_data(core: _Core, retention: Retention, keeping: Keeping) -> privacy.OwnData:
+    clips = core.settings.data_dir / "clips"
+    store = PrivacyStore(core.stores.database)
+    return privacy.OwnData(Privacy(store, retention, keeping, clips=clips, clock=core.clock))
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(settings.keep_prompts_days, settings.keep_clips_days, settings.operator_contact)
 
 
 def _members(core: _Core, own: tasks.Tasks) -> _Commands:
@@ -391,6 +414,7 @@ async def run(settings: Settings) -> None:
         group.create_task(app.board.run())
         group.create_task(app.notices.run())
         group.create_task(app.files.sweep_daily(now))
+        group.create_task(app.retention.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 

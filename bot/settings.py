@@ -16,6 +16,8 @@ from bot.providers.registry import PROVIDERS
 
 T = TypeVar("T")
 
+_CONTACT_LENGTH = 200
+
 SANDBOX = "sandbox"
 #: In the order of preference that holds where the operator names none.
 PAID = tuple(name for name in PROVIDERS if name != SANDBOX)
@@ -51,6 +53,9 @@ class Settings(BaseModel):
     novita_webhooks: bool = False
     runware_safety: bool = False
     gmi_organization: str | None = None
+    keep_prompts_days: int = 180
+    keep_clips_days: int = 30
+    operator_contact: str | None = None
     trusted_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: str = "INFO"
@@ -148,6 +153,9 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
         novita_webhooks=read.parsed("NOVITA_WEBHOOKS", _yes_or_no, base.novita_webhooks),
         runware_safety=read.parsed("RUNWARE_SAFETY", _yes_or_no, base.runware_safety),
+        keep_prompts_days=read.parsed("KEEP_PROMPTS_DAYS", _whole(1, 3650), base.keep_prompts_days),
+        keep_clips_days=read.parsed("KEEP_CLIPS_DAYS", _whole(1, 3650), base.keep_clips_days),
+        operator_contact=read.parsed("OPERATOR_CONTACT", _contact, None),
         trusted_hosts=read.parsed("TRUSTED_HOSTS", _hosts, base.trusted_hosts),
         log_format=read.parsed("LOG_FORMAT", _log_format, base.log_format),
         log_level=read.parsed("LOG_LEVEL", _log_level, base.log_level),
@@ -220,6 +228,13 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+def _contact(text: str) -> str:
+    words = " ".join(text.split())
+    if len(words) > _CONTACT_LENGTH:
+        raise ValueError(f"found {len(words)} characters, need at most {_CONTACT_LENGTH}, such as an address")
+    return words
 
 
 def _yes_or_no(text: str) -> bool:

@@ -32,20 +32,6 @@ def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], 
     return texts.cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
 
 
-def task_list(
-    tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int], *, paused: str | None = None
-) -> str:
-    """`paused` as in `texts.status_line`."""
-    if not tasks:
-        return "You have made no clips in this server yet. `/video text` makes the first."
-    lines = ["Your newest tasks here, newest first:"]
-    for task in tasks:
-        status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused)
-        line = f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {dollars(task.price_micros)}"
-        lines.append(f"{line}\n  {status}")
-    return texts.cut("\n".join(lines), "\n- … `/tasks show` completes the ids of older ones")
-
-
 def task_history(
     task: Task,
     catalog: Catalog,
@@ -74,8 +60,8 @@ def task_history(
 
 
 def _event(event: TaskEvent, *, last: bool) -> str:
-    note = texts.plain(event.note, length=_LAST_NOTE if last else _NOTE)
-    return f"- <t:{event.at // 1000}:T> {event.state}: {note}"
+    note = f": {texts.plain(event.note, length=_LAST_NOTE if last else _NOTE)}" if event.note else ""
+    return f"- <t:{event.at // 1000}:T> {event.state}{note}"
 
 
 def _their(event: ProviderEvent) -> str:

@@ -7,30 +7,37 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.domain.catalog import Catalog
+from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import NobodyThere, ProviderError, Refusal, TooLarge
 from bot.domain.parcel import Parcel
 from bot.domain.ports import Provider, ProviderEvent
+from bot.domain.search import Search, Stage
 from bot.domain.task import FINAL, HANDED_OVER, Task, TaskState
 from bot.posting import delivery, texts
+from bot.services import pages
 from bot.services.files import Files
 from bot.services.packing import Packing
+from bot.services.pages import Page
 from bot.services.requests import Requests
-from cogs import replies
+from cogs import own_list, replies
 from cogs.acknowledge import acknowledge
+from cogs.finding import STAGE_NAMES, known
+from cogs.pages import Turn, page_button, view_of
 from storage.ledger import LedgerStore
+from storage.searches import SearchStore
 from storage.tasks import TaskStore
 
-_LISTED = 10
 _SILENT = discord.AllowedMentions.none()
+_STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in STAGE_NAMES.items()]
+_MODES = [app_commands.Choice(name=name, value=mode.value) for mode, name in own_list.MODE_NAMES.items()]
 _SAVE_IT = "Here is your clip. Save it: Discord forgets this answer."
 _ONLY_THE_OPERATOR = "The clip is too large for Discord; the operator has it in the folder `clips`."
 
 
 class Tasks:
-    """What the three commands do, apart from their options."""
+    """What the three commands and the list's buttons do, apart from their options."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a task is made of, kept and shown
         self,
         tasks: TaskStore,
         ledger: LedgerStore,
@@ -38,6 +45,7 @@ class Tasks:
         catalog: Catalog,
         providers: Mapping[str, Provider],
         *,
+        searches: SearchStore,
         files: Files,
         packing: Packing,
         changed: Callable[[Task], None],
@@ -53,14 +61,47 @@ class Tasks:
         self._handing: set[str] = set()
         self._changed = changed
         self._clock = clock
+        self._searches = searches
+        self.button = page_button(own_list.OWN, self.turn)
 
-    async def list_own(self, interaction: discord.Interaction[Any]) -> None:
+    async def list_own(
+        self, interaction: discord.Interaction[Any], stage: str | None, mode: str | None
+    ) -> None:
         if not await acknowledge(interaction, ephemeral=True):
             return
-        tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=_LISTED)
-        aheads = {task.id: await self._tasks.ahead_of(task) for task in tasks if task.state is TaskState.HELD}
-        paused = await self._tasks.pause_reason(interaction.guild_id or 0)
-        await _answer(interaction, replies.task_list(tasks, self._catalog, aheads, paused=paused))
+        search = Search(
+            interaction.guild_id or 0,
+            self._clock(),
+            interaction.user.id,
+            known(Stage, "state", stage or Stage.ANY),
+            mode=known(Mode, "mode", mode) if mode else None,
+        )
+        await self._tell(interaction, search, await pages.find(self._tasks, self._searches, search))
+
+    async def turn(self, interaction: discord.Interaction[Any], turn: Turn) -> None:
+        """Whoever clicks sees the own tasks; the answer takes the place of the private message with the button."""
+        private = interaction.message is not None and interaction.message.flags.ephemeral
+        if not await acknowledge(interaction, ephemeral=True, in_place=private):
+            return
+        page = await pages.find(self._tasks, self._searches, turn.search, edge=turn.edge, newer=turn.newer)
+        await self._tell(interaction, turn.search, page)
+
+    async def _tell(self, interaction: discord.Interaction[Any], search: Search, page: Page) -> None:
+        if not page.found:
+            await interaction.edit_original_response(
+                content=own_list.nothing(search), embed=None, view=None, allowed_mentions=_SILENT
+            )
+            return
+        held = [one.task for one in page.found if one.task.state is TaskState.HELD]
+        aheads = {task.id: await self._tasks.ahead_of(task) for task in held}
+        paused = await self._tasks.pause_reason(search.server_id)
+        lines = [own_list.line(one, self._catalog, aheads, paused=paused) for one in page.found]
+        await interaction.edit_original_response(
+            content=f"Newest first: {own_list.looked_for(search)}.",
+            embed=discord.Embed(description="\n".join(lines)),
+            view=view_of(page, search, self.button),
+            allowed_mentions=_SILENT,
+        )
 
     async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=True):
@@ -114,7 +155,7 @@ class Tasks:
 
     async def _theirs(self, task: Task) -> list[ProviderEvent]:
         provider = self._providers.get(task.provider)
-        if provider is None or task.job_id is None:
+        if provider is None or task.job_id is None or task.erased:
             return []
         try:
             return await provider.events(task.job_id)
@@ -176,9 +217,15 @@ class Tasks:
 def group(tasks: Tasks) -> app_commands.Group:
     commands = app_commands.Group(name="tasks", description="Look after your videos", guild_only=True)
 
-    @commands.command(name="list", description="Your newest videos here: where they are and what they cost")
-    async def list_(interaction: discord.Interaction[Any]) -> None:
-        await tasks.list_own(interaction)
+    @commands.command(
+        name="list", description="Your videos here, newest first: where they are and what they cost"
+    )
+    @app_commands.describe(state="In which state; left out, all", mode="Made from what; left out, all")
+    @app_commands.choices(state=_STAGES, mode=_MODES)
+    async def list_(
+        interaction: discord.Interaction[Any], state: str | None = None, mode: str | None = None
+    ) -> None:
+        await tasks.list_own(interaction, state, mode)
 
     @commands.command(name="show", description="Everything that happened to one video, with its ledger lines")
     @app_commands.describe(task="One of your videos; begin to type to choose")
@@ -212,4 +259,8 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 def _choice(task: Task, catalog: Catalog) -> str:
     """At most 100 characters, as Discord wants it, with the id whole so that it can be typed."""
     start, end = f"{task.state} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
-    return start + " ".join(task.prompt.split())[: 100 - len(start) - len(end)] + end
+    return start + " ".join(_words(task).split())[: 100 - len(start) - len(end)] + end
+
+
+def _words(task: Task) -> str:
+    return texts.erased(task) if task.erased else task.prompt

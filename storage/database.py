@@ -55,6 +55,8 @@ class Transaction:
 class _Work:
     function: Callable[[Transaction], Any]
     answer: "asyncio.Future[Any]"
+    #: Its result is whether the log could be emptied after its commit.
+    empties_log: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -98,6 +100,9 @@ class _Writer(threading.Thread):
                     break
                 batch.append(work)
             self._commit(batch)
+            for work in batch:
+                if work.empties_log and work.error is None:
+                    self._empty_log(work)
             self._loop.call_soon_threadsafe(_settle, batch)
         self._connection.close()
 
@@ -113,6 +118,16 @@ class _Writer(threading.Thread):
                 self._connection.execute("ROLLBACK")
             for work in batch:
                 work.error = _explained(error)
+
+    def _empty_log(self, work: _Work) -> None:
+        try:
+            # A reader of an older state is not waited for: whoever writes would wait with us.
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+            work.result = not busy
+        except sqlite3.Error as error:
+            work.error = _explained(error)
 
     def _run(self, work: _Work) -> None:
         """One function in its savepoint; its failure undoes its own statements and nobody else's."""
@@ -167,6 +182,8 @@ def connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is erased leaves no bytes behind in the file, whatever this SQLite was built with.
+    connection.execute("PRAGMA secure_delete = ON")
     # Without it INSERT OR REPLACE deletes a ledger row past its trigger.
     connection.execute("PRAGMA recursive_triggers = ON")
     return connection
@@ -226,6 +243,16 @@ class Database(Reads):
         self._must_be_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._writer.put(_Work(work, answer))
+        return await answer
+
+    async def empty_log(self) -> bool:
+        """Take the file's former pages, which SQLite keeps in its log for a while, off the disk.
+
+        False where somebody still reads an older state: then it can be done later.
+        """
+        self._must_be_open()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._writer.put(_Work(lambda _: None, answer, empties_log=True))
         return await answer
 
     @property

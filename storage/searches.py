@@ -1,4 +1,4 @@
-"""All SQL on an admin's searches among the tasks of a server, the newest first."""
+"""All SQL on searches among the tasks of a server, the newest first."""
 
 import sqlite3
 
@@ -19,7 +19,7 @@ LEFT JOIN ledger AS refunded ON refunded.task_id = tasks.id AND refunded.kind = 
 WHERE tasks.server_id = :server AND created_at >= :since AND created_at < :until
   AND state IN (SELECT stages.state FROM stages WHERE stage = :stage)
   AND (:open = 0 OR state NOT IN ({FINAL_STATES}))
-  AND (:member = 0 OR tasks.member_id = :member)"""  # noqa: S608 - only constants of ours are put in
+  AND (:member = 0 OR tasks.member_id = :member) AND (:mode = '' OR mode = :mode)"""  # noqa: S608 - only constants of ours are put in
 
 
 class SearchStore:
@@ -65,6 +65,7 @@ def _values(search: Search) -> dict[str, int | str]:
         "stage": search.stage.value,
         "open": int(search.age is Age.STALE),
         "member": search.member_id or 0,
+        "mode": search.mode.value if search.mode else "",
     }
 
 

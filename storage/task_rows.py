@@ -58,4 +58,6 @@ def task_of(row: sqlite3.Row) -> Task:
         approval_until=row["approval_until"],
         waiting_since=row["waiting_since"],
         charged_micros=row["charged_micros"],
+        erase_asked_at=row["erase_asked_at"],
+        erased_at=row["erased_at"],
     )

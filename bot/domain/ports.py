@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bot.domain.catalog import Format, Mode
 from bot.domain.errors import ProviderError
@@ -101,6 +101,14 @@ class Provider(Protocol):
 
     async def published(self) -> Published:
         """The balance and the prices as the provider tells them, as far as it does; costs nothing."""
+
+
+@runtime_checkable
+class Local(Protocol):
+    """A provider whose jobs lie on this machine, so that they can be forgotten here."""
+
+    async def forget(self, job_id: str) -> None:
+        """Remove all there is of an ended job."""
 
 
 @dataclass(frozen=True, slots=True)

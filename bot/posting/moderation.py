@@ -78,8 +78,8 @@ class Moderation:
             "view": self._view(question),
             "allowed_mentions": _SILENT,
         }
-        if question.decision not in {None, Decision.APPROVED}:
-            changes["attachments"] = []  # no clip is made of them
+        if question.decision not in {None, Decision.APPROVED} or tasks[0].erased:
+            changes["attachments"] = []  # no clip is made of them, or its member wants them gone
         async with _told():
             message = await self._message(server, question, tasks[0])
             if message is None:

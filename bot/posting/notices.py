@@ -31,7 +31,7 @@ def question(asked: Question, tasks: Sequence[Task], catalog: Catalog, *, spent:
     lines = [
         _head(asked, tasks),
         f"**{texts.task_format(first, catalog)}** · {_MODES[first.mode]}",
-        texts.quoted(first.prompt, first.camera, length=_PROMPT),
+        texts.wanted(first, length=_PROMPT),
         "-# " + " · ".join([*_spent(first, spent), *_progress(first), *_ids(_asked_for(asked, tasks))]),
     ]
     return texts.cut("\n".join(lines))

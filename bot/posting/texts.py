@@ -7,7 +7,7 @@ from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
 from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.prose import sentence
-from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
+from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as the file `link.txt` beside the message.
@@ -63,6 +63,17 @@ def quoted(prompt: str, camera: str | None, *, length: int) -> str:
     return f"> {plain(prompt, length=length)}" + (f" [{camera}]" if camera else "")
 
 
+def wanted(task: Task, *, length: int) -> str:
+    """What a task was asked for, as one quoted line; where its words are gone, that they are."""
+    if not task.erased:
+        return quoted(task.prompt, task.camera, length=length)
+    return f"> *{erased(task)}*"
+
+
+def erased(task: Task) -> str:
+    return "erased by its member" if task.erase_asked_at is not None else "erased, as its time was over"
+
+
 def task_format(task: Task, catalog: Catalog) -> str:
     return catalog.format_label(task.format)
 
@@ -86,7 +97,7 @@ def link_of(task: Task) -> str:
 def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
     return (
         f"**{task_format(task, catalog)}** · {dollars(task.price_micros)} · {provider_label(task, catalog)}\n"
-        f"{quoted(task.prompt, task.camera, length=length)}"
+        f"{wanted(task, length=length)}"
     )
 
 
@@ -151,9 +162,10 @@ def _outcome(task: Task, name: str) -> str:
 
 
 def _failed(task: Task) -> str:
-    if (task.problem or "").startswith(SETTLED):
+    if (task.problem or "").startswith((SETTLED, UNCOLLECTED)):
         return f"❌ It ended without a clip: {_reason(task)}"
-    return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
+    otherwise = "the reason was erased" if task.erased else "no reason was given"
+    return f"❌ It failed and {_price(task)} was given back: {_reason(task, otherwise)}"
 
 
 def _ready(task: Task) -> str:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from bot.domain.errors import StorageError
@@ -60,6 +61,15 @@ class Files:
         if not (linked and self._links_last):
             await asyncio.to_thread(self.clip(task).unlink, missing_ok=True)
 
+    async def erase(self, tasks: Sequence[Task]) -> None:
+        """Remove whatever lies here of tasks; pictures stay as long as another clip of the command needs them."""
+        gone = {task.id for task in tasks}
+        for interaction_id in {task.interaction_id for task in tasks}:
+            siblings = await self._tasks.of_interaction(interaction_id)
+            if all(sibling.state in FINAL or sibling.stranded for sibling in siblings):
+                gone.add(str(interaction_id))
+        await asyncio.to_thread(_remove_of, gone, (self._clips, self._frames))
+
     async def sweep(self, at: int) -> None:
         """At start: remove what a crash left behind, and clips whose links are over."""
         # Listed before the tasks are read: a picture that comes later belongs to a command just being placed.
@@ -107,6 +117,13 @@ def _owners(folder: Path) -> dict[Path, str]:
     if not folder.is_dir():
         return {}
     return {file: file.name.split("-")[0].split(".")[0] for file in folder.iterdir() if file.is_file()}
+
+
+def _remove_of(gone: AbstractSet[str], folders: Iterable[Path]) -> None:
+    for folder in folders:
+        for file, owner in _owners(folder).items():
+            if owner in gone:
+                file.unlink(missing_ok=True)
 
 
 def _remove(files: Mapping[Path, str], kept: set[str]) -> None:

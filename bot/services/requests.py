@@ -367,7 +367,7 @@ def with_camera(prompt: str, camera: str | None) -> str:
 
 def _too_late(task: Task) -> str:
     if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
-        return f"Task `{task.id}` has already ended ({task.state}); its price was given back."
+        return f"Task `{task.id}` has already ended ({task.state}); nothing is held for it any more."
     if task.state in {TaskState.SUCCEEDED, TaskState.DELIVERED}:
         return f"Task `{task.id}` is already finished and paid."
     return (

@@ -7,6 +7,7 @@ import pytest
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
 from tests.cogs.scene import Scene, drawn, nothing_happened, told
+from tests.cogs.test_tasks import listed
 
 REASON = (3, "the budget is being counted")
 
@@ -61,7 +62,7 @@ async def test_whoever_waits_reads_why_until_it_goes_on(scene: Scene) -> None:
     await scene.admin("pause", reason="we look into *spam*.")
     words = r"⏳ Paused by an admin: We look into \*spam\*. $0.3294 is held; cancelling is free."
     assert (await redrawn(scene)).count(words) == 2
-    assert told(await scene.alice.slash(scene.channel, "tasks list")).count(words) == 2
+    assert (await listed(scene)).count(words) == 2
     task_id = (await scene.tasks())[0].id
     assert words in told(await scene.alice.slash(scene.channel, "tasks show", task=task_id))
     await scene.admin("pause", reason="lunch?")
@@ -77,7 +78,7 @@ async def test_what_a_provider_has_is_not_called_paused(scene: Scene) -> None:
     await scene.accepted()
     await paused(scene)
     assert "MindVideo's queue" in await redrawn(scene)
-    assert "Paused" not in told(await scene.alice.slash(scene.channel, "tasks list"))
+    assert "Paused" not in await listed(scene)
 
 
 async def test_another_servers_messages_are_not_drawn_anew(scene: Scene) -> None:
