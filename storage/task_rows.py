@@ -58,4 +58,6 @@ def task_of(row: sqlite3.Row) -> Task:
         approval_until=row["approval_until"],
         waiting_since=row["waiting_since"],
         charged_micros=row["charged_micros"],
+        parent_id=row["parent_id"],
+        removed_by=row["removed_by"],
     )

@@ -58,7 +58,8 @@ class Task:
     `price_micros` is held; `list_micros`, never above it, is the list price at the provider that has the task now.
     `tried` are the providers that did not take it and never will. `approval_until` is set while a moderator's
     click is waited for, `waiting_since` once that or a pause of the server is over. `charged_micros` is what the
-    provider itself says it charged.
+    provider itself says it charged. `parent_id` is the clip that this one goes on from; `removed_by` whoever had the
+    posted clip removed.
     """
 
     id: str
@@ -97,6 +98,8 @@ class Task:
     approval_until: int | None = None
     waiting_since: int | None = None
     charged_micros: int | None = None
+    parent_id: str | None = None
+    removed_by: int | None = None
 
     @property
     def key(self) -> str:

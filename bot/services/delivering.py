@@ -75,6 +75,7 @@ class Delivering:
             message_id=posted.message_id,
             note="posted",
         )
+        await self._files.kept.take_end_of_delivered(task, clip)
         await asyncio.to_thread(clip.unlink, missing_ok=True)
         await self._files.forget_pictures(task)
 

@@ -110,7 +110,7 @@ class Engine:
 
     async def recover(self) -> None:
         """At start: no due time left in the far future, no file left whose task has ended."""
-        await self._stages.files.sweep()
+        await self._stages.files.sweep(self._timetable.now())
         await self._clamp()
         outdated = await self._tasks.to_show(limit=_REDRAWN)
         for task in outdated:

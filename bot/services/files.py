@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bot.domain.task import FINAL, Task
+from bot.services.kept import Kept
 from storage.tasks import TaskStore
 
 
 class Files:
-    """Below the data folder. A file's name begins with the id it belongs to."""
+    """Below the data folder. A file's name begins with the id it belongs to.
 
-    def __init__(self, folder: Path, tasks: TaskStore) -> None:
+    `keep` is for how many milliseconds after its delivery `kept` keeps what belongs to a clip; 0 for not at all.
+    """
+
+    def __init__(self, folder: Path, tasks: TaskStore, *, keep: int = 0) -> None:
         self._clips = folder / "clips"
-        self._frames = folder / "frames"
         self._tasks = tasks
+        self.kept = Kept(folder, tasks, keep=keep)
 
     def clip(self, task: Task) -> Path:
         return self._clips / f"{task.id}.mp4"
@@ -24,19 +28,11 @@ class Files:
         await asyncio.to_thread(self._clips.mkdir, parents=True, exist_ok=True)
 
     async def forget_pictures(self, task: Task) -> None:
-        """Remove the pictures once no clip of the same command needs them."""
-        siblings = await self._tasks.of_interaction(task.interaction_id)
-        if all(sibling.state in FINAL for sibling in siblings):
-            for frame in (task.first_frame, task.last_frame):
-                if frame is not None:
-                    await asyncio.to_thread(Path(frame.path).unlink, missing_ok=True)
+        await self.kept.forget_pictures(task)
 
-    async def sweep(self) -> None:
-        """At start: remove what a crash left behind."""
-        # Listed before the tasks are read: a picture that comes later belongs to a command just being placed.
-        frames = await asyncio.to_thread(_owners, self._frames)
-        kept = {str(number) for number in await self._tasks.unfinished_interactions()}
-        await asyncio.to_thread(_remove, frames, kept)
+    async def sweep(self, at: int) -> None:
+        """At start: remove what a crash left behind, and what is too old."""
+        await self.kept.sweep(at, orphans=True)
         files = await asyncio.to_thread(_owners, self._clips)
         kept = {owner for owner in set(files.values()) if await self._unfinished(owner)}
         await asyncio.to_thread(_remove, files, kept)

@@ -1,6 +1,7 @@
 """Looks whether a file is a playable video, by decoding its first frame and its last half second."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,15 +26,13 @@ _OPTIONS = {
 
 def run(source: str) -> dict[str, Any]:
     path = Path(source).absolute()  # or a name such as "concat:a" would be taken for a protocol
-    with path.open("rb") as file:
-        head = file.read(kinds.HEAD)
-    demuxer = kinds.demuxer(head)
-    if demuxer is None:
+    head = _head(path)
+    if kinds.demuxer(head) is None:
         raise Refused(f"found {kinds.describe(head)} instead of a video")
-    if demuxer == "mov":
+    if kinds.demuxer(head) == "mov":
         _check_boxes(path)
     try:
-        with av.open(str(path), format=demuxer, options=_OPTIONS) as container:
+        with opened(path) as container:
             return _probe(container) | {"bytes": path.stat().st_size}
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
@@ -41,6 +40,18 @@ def run(source: str) -> dict[str, Any]:
         raise Refused(
             f"found {kinds.describe(head)} that is damaged or cut short ({error.strerror})"
         ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A stranger's file for reading, as one of the containers of `kinds` and nothing else."""
+    with av.open(str(path), format=kinds.demuxer(_head(path)), options=_OPTIONS) as container:
+        yield container
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(kinds.HEAD)
 
 
 def _check_boxes(path: Path) -> None:
@@ -74,9 +85,9 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _probe(container: Any) -> dict[str, Any]:
-    stream = _video(container)
+    stream = video_of(container)
     stream.thread_type = "NONE"  # threads would need address space far beyond the memory limit
-    seconds = _seconds(container, stream)
+    seconds = seconds_of(container, stream)
     _check_header(stream.codec_context.width, stream.codec_context.height, seconds)
     first = next(container.decode(stream), None)
     if first is None:
@@ -94,7 +105,7 @@ def _probe(container: Any) -> dict[str, Any]:
     return {"width": first.width, "height": first.height, "seconds": seconds, "codec": name}
 
 
-def _video(container: Any) -> Any:
+def video_of(container: Any) -> Any:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
@@ -103,7 +114,7 @@ def _video(container: Any) -> Any:
     raise Refused("found a file without a video")
 
 
-def _seconds(container: Any, stream: Any) -> float:
+def seconds_of(container: Any, stream: Any) -> float:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
