@@ -38,6 +38,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
+from bot.services.kept import Kept
 from bot.services.limits import LimitRules
 from bot.services.moderators import Moderators
 from bot.services.notices import Notices, Stores
@@ -45,6 +46,7 @@ from bot.services.oversight import Oversight
 from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
+from bot.services.remakes import Remakes
 from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.router import Router
@@ -53,7 +55,7 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import admin, buttons, money, tasks, video
+from cogs import admin, buttons, clips, money, tasks, video
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
@@ -100,6 +102,7 @@ class App:
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+    kept: Kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class _Core:
     servers: ServerStore
     marks: MarkStore
     providers: Mapping[str, Provider]
+    downloads: Downloads
     router: Router
     access: Access
     requests: Requests
@@ -184,6 +188,9 @@ async def build(
             engine.wake()
             notices.wake()
 
+        def under_clip(task: Task) -> discord.ui.View:
+            return clip_buttons.view(task)
+
         cancel_button = buttons.cancel_button(requests, redraw)
         timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
         board = Board(
@@ -191,12 +198,13 @@ async def build(
             task_store,
             catalog,
             cancel_button=cancel_button,
+            clip_buttons=under_clip,
             ready_at=timetable.ready_at,
             monotonic=monotonic,
         )
         hooks = Hooks(settings.public_url, await _secret(marks)) if settings.public_url else None
         paces = Paces(catalog, monotonic)
-        files = Files(settings.data_dir, task_store)
+        files = Files(settings.data_dir, task_store, keep=settings.keep)
         reading = Reading(task_store, providers, board, files, timetable)
         stages = Stages(
             Submitting(task_store, providers, board, reading, router, timetable, hooks),
@@ -225,6 +233,7 @@ async def build(
             servers=servers,
             marks=marks,
             providers=providers,
+            downloads=outbound.downloads,
             router=router,
             access=access,
             requests=requests,
@@ -250,14 +259,19 @@ async def build(
         )
         own = _own_tasks(core)
         admins, admin_buttons = _admin(core, own, reports, writer)
-        client.install([admins, *_members(core, own)], [cancel_button, *decide_buttons, *admin_buttons])
+        placing = video.Video(requests, task_store, board, wake, clock)
+        clip_buttons = _clip_buttons(core, placing)
+        client.install(
+            [admins, *_members(core, own, placing)],
+            [cancel_button, *clip_buttons.types, *decide_buttons, *admin_buttons],
+        )
         if settings.http_port is not None:
             await stack.enter_async_context(
                 web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
             )
         parked = Parked(task_store, files, clock, board.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, notices, database, task_store, ledger)
+        yield App(client, engine, board, notices, database, task_store, ledger, files.kept)
 
 
 def _own_tasks(core: _Core) -> tasks.Tasks:
@@ -273,11 +287,15 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
     )
 
 
-def _members(core: _Core, own: tasks.Tasks) -> _Commands:
+def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
+    remakes = Remakes(core.tasks, core.catalog, core.downloads, core.files.kept, providers=core.enabled)
+    return clips.ClipButtons(remakes, placing, core.catalog, core.enabled)
+
+
+def _members(core: _Core, own: tasks.Tasks, placing: video.Video) -> _Commands:
     """What everybody may use."""
     spending = SpendingStore(core.database)
     usages = Usages(spending, core.limits, core.servers, core.clock)
-    placing = video.Video(core.requests, core.tasks, core.board, core.wake, core.clock)
     return [
         video.group(placing, core.catalog, core.enabled),
         tasks.group(own),
@@ -351,6 +369,7 @@ async def run(settings: Settings) -> None:
         group.create_task(app.engine.run())
         group.create_task(app.board.run())
         group.create_task(app.notices.run())
+        group.create_task(app.kept.sweep_daily(now))
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -30,9 +30,14 @@ _TOO_LARGE = 40005
 
 
 class Delivery:
-    def __init__(self, client: discord.Client, catalog: Catalog) -> None:
+    """`clip_buttons` makes those that stand under a clip."""
+
+    def __init__(
+        self, client: discord.Client, catalog: Catalog, *, clip_buttons: Callable[[Task], discord.ui.View]
+    ) -> None:
         self._client = client
         self._catalog = catalog
+        self._clip_buttons = clip_buttons
 
     async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
         """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot."""
@@ -87,15 +92,15 @@ class Delivery:
             everyone=False, roles=False, users=[discord.Object(task.member_id)], replied_user=False
         )
         # The nonce makes Discord return the first message when a lost answer makes discord.py send it twice.
-        nonce = task.id[:_NONCE_LENGTH]
+        nonce, view = task.id[:_NONCE_LENGTH], self._clip_buttons(task)
         if clip is None:
             files = link_file(link or "")
-            return await place.send(content, files=files, nonce=nonce, allowed_mentions=mentions)
+            return await place.send(content, files=files, view=view, nonce=nonce, allowed_mentions=mentions)
         file = await asyncio.to_thread(
             discord.File, clip, f"conch-{task.id}.mp4", description=task.prompt[:1000]
         )
         with file.fp:
-            return await place.send(content, file=file, nonce=nonce, allowed_mentions=mentions)
+            return await place.send(content, file=file, view=view, nonce=nonce, allowed_mentions=mentions)
 
     def _must_be_logged_in(self) -> None:
         if self._client.user is None:
