@@ -33,6 +33,7 @@ from bot.providers.registry import PROVIDERS, Parts
 from bot.services.access import Access
 from bot.services.approvals import Approvals
 from bot.services.checkup import Checkup
+from bot.services.clip_reports import ClipReports
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -47,6 +48,7 @@ from bot.services.pace import Paces
 from bot.services.parked import Parked
 from bot.services.reading import Reading
 from bot.services.remakes import Remakes
+from bot.services.removals import Removals
 from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.router import Router
@@ -56,16 +58,20 @@ from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
 from cogs import admin, buttons, clips, money, tasks, video
+from cogs.removing import Removing
+from cogs.reporting import Reporting
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
+from storage.clip_reports import ClipReportStore
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.refunds import RefundStore
+from storage.removals import RemovalStore
 from storage.reports import ReportStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
@@ -263,7 +269,7 @@ async def build(
         clip_buttons = _clip_buttons(core, placing)
         client.install(
             [admins, *_members(core, own, placing)],
-            [cancel_button, *clip_buttons.types, *decide_buttons, *admin_buttons],
+            [cancel_button, *clip_buttons.all, *decide_buttons, *admin_buttons],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
@@ -288,8 +294,16 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
 
 
 def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
-    remakes = Remakes(core.tasks, core.catalog, core.downloads, core.files.kept, providers=core.enabled)
-    return clips.ClipButtons(remakes, placing, core.catalog, core.enabled)
+    kept = core.files.kept
+    remakes = Remakes(core.catalog, core.downloads, kept, providers=core.enabled)
+    ordering = clips.Ordering(core.tasks, remakes, placing, core.catalog, core.enabled)
+    removals = Removals(RemovalStore(core.database), core.tasks, kept, core.clock, core.redraw)
+    reports = ClipReports(ClipReportStore(core.database), core.servers, core.clock)
+    removing = Removing(core.tasks, removals)
+    reporting = Reporting(core.tasks, reports, removals)
+    return clips.ClipButtons(
+        under_clips=[*ordering.buttons, removing.button, reporting.button], elsewhere=reporting.answers
+    )
 
 
 def _members(core: _Core, own: tasks.Tasks, placing: video.Video) -> _Commands:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,11 @@ from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
 from bot.domain.task import Task
 from bot.services.remakes import Remakes
+from bot.services.removals import posted_clip
 from cogs.acknowledge import acknowledge, on_error
 from cogs.video import Video, order_of
 from cogs.wish import Wish, WishForm
+from storage.tasks import TaskStore
 
 Button = type[discord.ui.DynamicItem[Any]]
 Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
@@ -22,26 +24,46 @@ Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
 _SECONDARY = discord.ButtonStyle.secondary
 
 
+@dataclass(frozen=True, slots=True)
 class ClipButtons:
+    """Those that stand under every posted clip, and those that they lead to."""
+
+    under_clips: Sequence[Button]
+    elsewhere: Sequence[Button]
+
+    @property
+    def all(self) -> list[Button]:
+        return [*self.under_clips, *self.elsewhere]
+
+    def view(self, task: Task) -> discord.ui.View:
+        """What stands under a clip."""
+        view = discord.ui.View(timeout=None)
+        for button in self.under_clips:
+            view.add_item(button(task.id))
+        return view
+
+
+class Ordering:
     """Again, Edit and Continue: each orders a clip for whoever clicks."""
 
-    def __init__(self, remakes: Remakes, placing: Video, catalog: Catalog, providers: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tasks: TaskStore,
+        remakes: Remakes,
+        placing: Video,
+        catalog: Catalog,
+        providers: Sequence[str],
+    ) -> None:
+        self._tasks = tasks
         self._remakes = remakes
         self._placing = placing
         self._catalog = catalog
         self._providers = providers
-        self.types = [
+        self.buttons = [
             clip_button("again", "Again", self._again),
             clip_button("edit", "Edit", self._edit),
             clip_button("continue", "Continue", self._continue),
         ]
-
-    def view(self, task: Task) -> discord.ui.View:
-        """What stands under a posted clip."""
-        view = discord.ui.View(timeout=None)
-        for button in self.types:
-            view.add_item(button(task.id))
-        return view
 
     async def _again(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=interaction.guild is None):
@@ -93,21 +115,23 @@ class ClipButtons:
         await interaction.response.send_modal(form)
 
     async def _clip(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
-        return await clip_in_server(self._remakes, interaction, task_id)
+        return await clip_in_server(self._tasks, interaction, task_id)
 
 
-async def clip_in_server(remakes: Remakes, interaction: discord.Interaction[Any], task_id: str) -> Task:
+async def clip_in_server(tasks: TaskStore, interaction: discord.Interaction[Any], task_id: str) -> Task:
     """The clip whose button was clicked; `Refusal` where no server is around it."""
     if interaction.guild_id is None:
         raise Refusal(
             "That needs a server, whose limits and rules say what may be made, and this is a direct message. Use "
             "`/video` in the server."
         )
-    return await remakes.clip(task_id, server_id=interaction.guild_id, message_id=message_id(interaction))
+    return await posted_clip(
+        tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
+    )
 
 
-def message_id(interaction: discord.Interaction[Any]) -> int:
-    return interaction.message.id if interaction.message else 0
+def message_id(interaction: discord.Interaction[Any]) -> int | None:
+    return interaction.message.id if interaction.message else None
 
 
 def clip_url(message: discord.Message | None) -> str | None:

@@ -8,11 +8,10 @@ from pathlib import Path
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import NotAVideo, ProviderBusy, Refusal
 from bot.domain.money import dollars
-from bot.domain.task import Task, TaskState
+from bot.domain.task import Task
 from bot.providers.downloads import Downloads
 from bot.services.kept import Kept
 from bot.services.requests import Order
-from storage.tasks import TaskStore
 
 #: Bytes and seconds; Discord takes no larger file than this in any server.
 LARGEST = 110_000_000
@@ -23,32 +22,17 @@ _PICTURES = {Mode.TEXT: 0, Mode.IMAGE: 1, Mode.TRANSITION: 2}
 class Remakes:
     def __init__(
         self,
-        tasks: TaskStore,
         catalog: Catalog,
         downloads: Downloads,
         kept: Kept,
         *,
         providers: Sequence[str],
     ) -> None:
-        self._tasks = tasks
         self._catalog = catalog
         self._downloads = downloads
         self._kept = kept
         self._providers = providers
         self._busy: set[tuple[int, str]] = set()
-
-    async def clip(self, task_id: str, *, server_id: int | None, message_id: int) -> Task:
-        """The clip that a message carries; `Refusal` for every other, whatever a button says."""
-        task = await self._tasks.get(task_id)
-        if task is None or (server_id is not None and task.server_id != server_id):
-            raise Refusal("There is no such clip in this server.")
-        if task.state is TaskState.SUCCEEDED:
-            raise Refusal("The clip has only just been posted. Click again in some seconds.")
-        if task.message_id != message_id:
-            raise Refusal("This message does not carry that clip.")
-        if task.removed_by is not None:
-            raise Refusal(f"The clip was removed by <@{task.removed_by}>.")
-        return task
 
     @contextmanager
     def once(self, member_id: int, task_id: str) -> Iterator[None]:

@@ -3,21 +3,32 @@
 from copy import deepcopy
 from typing import Any
 
-from bot.domain.task import Task
+from bot.domain.task import Task, TaskState
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene
 
 FIRST: dict[str, Any] = {"first_frame": ("first.png", picture())}
 BOTH: dict[str, Any] = {**FIRST, "last_frame": ("last.jpg", picture("JPEG", (500, 400)))}
 COMPONENT, MODAL = 3, 5
+#: The more clips were made, the surer the bot is when the next one is ready, and looks no sooner.
+_STEPS = 12
 
 
 async def posted(scene: Scene, clip: bytes, mode: str = "text", **options: Any) -> Task:
     """A clip of Alice's that stands in the channel."""
     scene.standin.clip, scene.standin.auto = clip, True
     await scene.video(mode, **options)
-    await scene.step(4)
-    return (await scene.tasks())[-1]
+    return await delivered(scene)
+
+
+async def delivered(scene: Scene) -> Task:
+    """Alice's newest task, once its clip is posted."""
+    for _ in range(_STEPS):
+        task = (await scene.tasks())[-1]
+        if task.state is TaskState.DELIVERED:
+            return task
+        await scene.step()
+    raise AssertionError(f"{task.id} is still {task.state}: {task.problem}")
 
 
 def message(scene: Scene, task: Task) -> Any:
