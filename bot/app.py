@@ -52,6 +52,7 @@ from bot.services.removals import Removals
 from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.router import Router
+from bot.services.stories import Stories
 from bot.services.submitting import Submitting
 from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
@@ -60,6 +61,7 @@ from bot.settings import Settings
 from cogs import admin, buttons, clips, money, tasks, video
 from cogs.removing import Removing
 from cogs.reporting import Reporting
+from cogs.stitching import Stitching
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
@@ -76,6 +78,7 @@ from storage.reports import ReportStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -284,6 +287,7 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
     return tasks.Tasks(
         core.tasks,
         core.ledger,
+        StoryStore(core.database),
         core.requests,
         core.catalog,
         core.providers,
@@ -301,8 +305,11 @@ def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
     reports = ClipReports(ClipReportStore(core.database), core.servers, core.clock)
     removing = Removing(core.tasks, removals)
     reporting = Reporting(core.tasks, reports, removals)
+    stories = Stories(StoryStore(core.database), core.downloads, kept)
     return clips.ClipButtons(
-        under_clips=[*ordering.buttons, removing.button, reporting.button], elsewhere=reporting.answers
+        under_clips=[*ordering.buttons, removing.button, reporting.button],
+        stitch=Stitching(core.tasks, stories).button,
+        elsewhere=reporting.answers,
     )
 
 

@@ -11,6 +11,7 @@ import discord
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
 from bot.domain.task import Task
+from bot.posting.clip_messages import file_of
 from bot.services.remakes import Remakes
 from bot.services.removals import posted_clip
 from cogs.acknowledge import acknowledge, on_error
@@ -26,19 +27,20 @@ _SECONDARY = discord.ButtonStyle.secondary
 
 @dataclass(frozen=True, slots=True)
 class ClipButtons:
-    """Those that stand under every posted clip, and those that they lead to."""
+    """Those that stand under every posted clip, the one under clips of a story, and those that they lead to."""
 
     under_clips: Sequence[Button]
+    stitch: Button
     elsewhere: Sequence[Button]
 
     @property
     def all(self) -> list[Button]:
-        return [*self.under_clips, *self.elsewhere]
+        return [*self.under_clips, self.stitch, *self.elsewhere]
 
     def view(self, task: Task) -> discord.ui.View:
         """What stands under a clip."""
         view = discord.ui.View(timeout=None)
-        for button in self.under_clips:
+        for button in [*self.under_clips, *([self.stitch] if task.parent_id else [])]:
             view.add_item(button(task.id))
         return view
 
@@ -94,7 +96,7 @@ class Ordering:
             camera=None,
             format_id=default.format.id if default else None,
         )
-        url = clip_url(interaction.message)
+        url = file_of(interaction.message)
         await self._ask(interaction, "Continue", wish, partial(self._order_continued, task, url))
 
     async def _order_continued(
@@ -132,12 +134,6 @@ async def clip_in_server(tasks: TaskStore, interaction: discord.Interaction[Any]
 
 def message_id(interaction: discord.Interaction[Any]) -> int | None:
     return interaction.message.id if interaction.message else None
-
-
-def clip_url(message: discord.Message | None) -> str | None:
-    """Where Discord has the file of a clip's message; None where that is a link to somewhere else."""
-    files = message.attachments if message else []
-    return next((file.url for file in files if (file.content_type or "video/").startswith("video/")), None)
 
 
 def clip_button(name: str, label: str, press: Press, style: discord.ButtonStyle = _SECONDARY) -> Button:

@@ -17,7 +17,9 @@ from bot.posting.delivery import link_file
 from bot.services.requests import Requests
 from cogs import replies
 from cogs.acknowledge import acknowledge
+from cogs.story_words import AFTER, BEFORE, story_line
 from storage.ledger import LedgerStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
 _LISTED = 10
@@ -32,6 +34,7 @@ class Tasks:
         self,
         tasks: TaskStore,
         ledger: LedgerStore,
+        stories: StoryStore,
         requests: Requests,
         catalog: Catalog,
         providers: Mapping[str, Provider],
@@ -42,6 +45,7 @@ class Tasks:
     ) -> None:
         self._tasks = tasks
         self._ledger = ledger
+        self._stories = stories
         self._requests = requests
         self._catalog = catalog
         self._providers = providers
@@ -76,6 +80,10 @@ class Tasks:
             await self._ledger.of_task(task.id),
             await self._theirs(task),
             paused=await self._tasks.pause_reason(task.server_id),
+            story=story_line(
+                await self._stories.until(task, most=BEFORE + 2),
+                await self._stories.after(task, limit=AFTER + 1),
+            ),
         )
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:

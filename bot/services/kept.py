@@ -111,9 +111,9 @@ class Kept:
             if file.owner in unfinished:
                 continue
             owners = await self._owners(file)
-            if self._wanted(owners, at) if owners else not orphans:
+            if owners and self._wanted(owners, at):
                 spare.append(file)
-            else:
+            elif owners or orphans:
                 await asyncio.to_thread(file.path.unlink, missing_ok=True)
         for file in _beyond(spare, MOST):
             await asyncio.to_thread(file.path.unlink, missing_ok=True)

@@ -12,8 +12,9 @@ from bot.media.jobs.clip import opened, seconds_of, video_of
 
 #: Decoding begins at the key frame before so many seconds from the end.
 _TAIL = 0.5
-#: What players take untagged pictures of this height, and higher ones, for.
+#: Lower pictures that say nothing are taken for those of standard definition.
 _HD = 720
+#: "Unspecified" in FFmpeg and in ISO/IEC 23091-2.
 _UNTAGGED = 2
 
 
@@ -25,7 +26,8 @@ def run(source: str, target: str) -> dict[str, Any]:
         if isinstance(error, MemoryError):
             raise
         raise Refused(f"found a video that is damaged ({error.strerror})") from error
-    picture = frame.reformat(format="rgb24", src_colorspace=_colours(frame)).to_image()
+    colours = guessed_colours(frame.colorspace, frame.height)
+    picture = frame.reformat(format="rgb24", src_colorspace=colours).to_image()
     with Path(target).open("wb") as file:
         picture.save(file, "PNG", compress_level=1)
         os.fsync(file.fileno())
@@ -45,7 +47,8 @@ def _last(container: Any) -> Any:
     return last
 
 
-def _colours(frame: Any) -> Colorspace | None:
-    if frame.colorspace != _UNTAGGED:
+def guessed_colours(said: int, height: int) -> Colorspace | None:
+    """What players take a picture for that does not say its colours; None for one that does."""
+    if said != _UNTAGGED:
         return None
-    return Colorspace.ITU709 if frame.height >= _HD else Colorspace.ITU601
+    return Colorspace.ITU709 if height >= _HD else Colorspace.ITU601
