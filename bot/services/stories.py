@@ -1,5 +1,6 @@
 """Stories: clips that go on from one another, and the film that is made of them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ class Stories:
         self._downloads = downloads
         self._kept = kept
         self._busy: set[int] = set()
+        # One film at a time: its clips need room on the disk, and the checks of paid clips must not wait for two.
+        self._turn = asyncio.Lock()
 
     async def parts(self, task: Task) -> list[Task]:
         """The clips of the film that ends with this one; `Refusal` where it cannot be made of them."""
@@ -56,7 +59,7 @@ class Stories:
     @asynccontextmanager
     async def film(self, urls: Sequence[str], *, limit: int) -> AsyncIterator[tuple[Path, Film]]:
         """The film of the clips at these addresses, which is gone at the end; `Refusal` over so many bytes."""
-        async with AsyncExitStack() as stack:
+        async with self._turn, AsyncExitStack() as stack:
             files = [await stack.enter_async_context(self._kept.passing()) for _ in urls]
             target = await stack.enter_async_context(self._kept.passing())
             try:

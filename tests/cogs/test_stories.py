@@ -174,11 +174,17 @@ async def test_a_clip_that_is_gone_is_named(scene: Scene, real_clip: bytes) -> N
 
 
 async def test_a_clip_that_was_posted_elsewhere_is_not_brought_here(scene: Scene, real_clip: bytes) -> None:
-    first, second = await story(scene, real_clip, 2)
+    hidden = scene.guild.create_text_channel("hidden")
+    scene.standin.clip, scene.standin.auto = real_clip, True
+    await scene.alice.slash(hidden, "video text", prompt="a secret")
+    secret = await delivered(scene)
+    _, second = await story(scene, real_clip, 2)
     await scene.app.database.write(
-        lambda tx: tx.run("UPDATE tasks SET message_channel_id = 1 WHERE id = :id", id=first.id)
+        lambda tx: tx.run(
+            "UPDATE tasks SET parent_id = :parent WHERE id = :id", parent=secret.id, id=second.id
+        )
     )
-    assert f"Clip 1 of this story, `{first.id}`, is not in this channel" in await refused(scene, second)
+    assert f"Clip 1 of this story, `{secret.id}`, is not in this channel" in await refused(scene, second)
 
 
 async def test_a_file_that_cannot_be_read_is_told(scene: Scene, real_clip: bytes) -> None:

@@ -45,8 +45,9 @@ def frames(path: Path) -> list[Any]:
 
 def middle(frame: Any) -> Colour:
     """The colour in the middle of a picture or a frame."""
-    picture = frame if isinstance(frame, Image.Image) else frame.reformat(format="rgb24").to_image()
-    return picture.getpixel((picture.width // 2, picture.height // 2))
+    picture: Any = frame if isinstance(frame, Image.Image) else frame.reformat(format="rgb24").to_image()
+    found: Colour = picture.getpixel((picture.width // 2, picture.height // 2))
+    return found
 
 
 def close(one: Colour, other: Colour, *, most: int = 8) -> bool:

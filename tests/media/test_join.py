@@ -84,8 +84,8 @@ async def test_a_picture_of_another_shape_gets_black_bars(tmp_path: Path) -> Non
 
 
 async def test_frames_out_of_order_in_the_file_stay_right(tmp_path: Path) -> None:
-    options = {"bf": "3", "g": "12"}
-    made = await join(clips(tmp_path, *[{"options": options}] * 2)[1:], tmp_path / "film.mp4")
+    later: dict[str, object] = {"options": {"bf": "3", "g": "12"}}
+    made = await join(clips(tmp_path, later, later)[1:], tmp_path / "film.mp4")
     assert (made.copied, made.frames) == (True, 24)
     colours = [middle(frame) for frame in frames(tmp_path / "film.mp4")]
     assert all(close(colour, GREEN) for colour in colours[:12])

@@ -41,10 +41,10 @@ def of_0002(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     with monkeypatch.context() as patch:
         patch.setattr(migrate, "_FOLDER", tmp_path / "migrations")
         migrate.upgrade(tmp_path / "old.db")
-    with closing(sqlite3.connect(tmp_path / "old.db")) as file:
-        file.execute("INSERT INTO servers (id, name, first_seen_at) VALUES (50, 'Harbour', 1)")
-        file.execute(TASK)
-        file.commit()
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.execute("INSERT INTO servers (id, name, first_seen_at) VALUES (50, 'Harbour', 1)")
+        connection.execute(TASK)
+        connection.commit()
     return tmp_path / "old.db"
 
 
