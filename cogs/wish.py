@@ -63,7 +63,7 @@ class WishForm(discord.ui.Modal):
             custom_id="format", options=_formats(wish, catalog, providers)
         )
         self._camera: discord.ui.Select[Any] = discord.ui.Select(
-            custom_id="camera", options=_cameras(wish, catalog), required=False
+            custom_id="camera", options=_cameras(wish, catalog), required=False, min_values=0
         )
         self._enhance: discord.ui.Checkbox[Any] = discord.ui.Checkbox(
             custom_id="enhance", default=wish.enhance

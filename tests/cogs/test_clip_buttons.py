@@ -347,6 +347,21 @@ async def test_what_is_kept_outlives_a_start_for_its_days(scene: Scene, real_cli
     assert scene.files() == []
 
 
+async def test_cancelling_the_rest_of_a_command_keeps_the_pictures_of_its_clip(
+    scene: Scene, real_clip: bytes
+) -> None:
+    scene.standin.clip, scene.standin.auto = real_clip, True
+    await scene.video("image", count=2, format="hailuo-02/5/768p", **FIRST)
+    _, waiting = await scene.tasks()
+    await scene.app.database.write(
+        lambda tx: tx.run("UPDATE tasks SET due_at = NULL WHERE id = :id", id=waiting.id)
+    )
+    await scene.step(6)
+    assert [task.state for task in await scene.tasks()] == [TaskState.DELIVERED, TaskState.HELD]
+    await scene.alice.slash(scene.channel, "tasks cancel", task=waiting.id)
+    assert [name.split("/")[0] for name in scene.files()] == ["ends", "frames"]
+
+
 async def test_a_picture_of_a_command_being_placed_is_not_swept(scene: Scene) -> None:
     folder = scene.settings.data_dir / "frames"
     folder.mkdir(parents=True)
