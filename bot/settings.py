@@ -47,6 +47,7 @@ class Settings(BaseModel):
     sandbox_seconds: float = 5
     http_port: int | None = None
     public_url: str | None = None
+    clip_link_days: int = 7
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
     runware_safety: bool = False
@@ -149,6 +150,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
         http_port=read.parsed("HTTP_PORT", _whole(0, 65535), None),
         public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),
+        clip_link_days=read.parsed("CLIP_LINK_DAYS", _whole(1, 365), base.clip_link_days),
         gmi_organization=read.text("GMI_ORGANIZATION_ID"),
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
         novita_webhooks=read.parsed("NOVITA_WEBHOOKS", _yes_or_no, base.novita_webhooks),

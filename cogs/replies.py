@@ -10,6 +10,8 @@ from bot.posting import texts
 
 _HISTORY = 8
 _THEIRS = 4
+#: Characters. A refund's reason stands nowhere else for its member.
+_NOTE, _LAST_NOTE = 80, 300
 _MODES = {
     Mode.TEXT: "`/video text`: from a prompt",
     Mode.IMAGE: "`/video image`: from a first frame",
@@ -65,7 +67,7 @@ def task_history(
         "**Ledger**",
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
         "**History**",
-        *_ends([_event(event) for event in events], _HISTORY),
+        *_ends([_event(event, last=event is events[-1]) for event in events], _HISTORY),
     ]
     if theirs:
         lines.append(f"**At {texts.provider_label(task, catalog)}**")
@@ -73,8 +75,9 @@ def task_history(
     return texts.cut("\n".join(lines))
 
 
-def _event(event: TaskEvent) -> str:
-    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=80)}"
+def _event(event: TaskEvent, *, last: bool) -> str:
+    note = texts.plain(event.note, length=_LAST_NOTE if last else _NOTE)
+    return f"- <t:{event.at // 1000}:T> {event.state}: {note}"
 
 
 def _their(event: ProviderEvent) -> str:

@@ -35,7 +35,7 @@ class Stitching:
                 file = await asyncio.to_thread(discord.File, path, f"conch-story-{task.id}.mp4")
                 with file.fp:
                     await interaction.edit_original_response(
-                        content=_words(parts, film, interaction.user.id),
+                        content=_words(parts, film, interaction),
                         attachments=[file],
                         allowed_mentions=_SILENT,
                     )
@@ -52,9 +52,11 @@ async def _files(client: discord.Client, parts: Sequence[Task]) -> list[str]:
     return urls
 
 
-def _words(parts: Sequence[Task], film: Film, member_id: int) -> str:
+def _words(parts: Sequence[Task], film: Film, interaction: discord.Interaction[Any]) -> str:
     links = " · ".join(f"[{number}]({texts.link_of(part)})" for number, part in enumerate(parts, 1))
+    seconds = f"{film.milliseconds / 1000:g} s"
+    smaller = ", made smaller to fit here" if film.bytes > interaction.filesize_limit else ""
     return (
-        f"🎞️ The story of {len(parts)} clips, {film.milliseconds / 1000:g} s, stitched for <@{member_id}>.\n"
+        f"🎞️ The story of {len(parts)} clips, {seconds}{smaller}, stitched for <@{interaction.user.id}>.\n"
         f"-# {links}"
     )

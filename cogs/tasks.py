@@ -2,18 +2,19 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import discord
 from discord import app_commands
 
 from bot.domain.catalog import Catalog
-from bot.domain.errors import ProviderError, Refusal
+from bot.domain.errors import NobodyThere, ProviderError, Refusal, TooLarge
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Provider, ProviderEvent
 from bot.domain.task import FINAL, HANDED_OVER, Task, TaskState
-from bot.posting import texts
-from bot.posting.delivery import link_file
+from bot.posting import delivery, texts
+from bot.services.files import Files
+from bot.services.packing import Packing
 from bot.services.requests import Requests
 from cogs import replies
 from cogs.acknowledge import acknowledge
@@ -25,12 +26,13 @@ from storage.tasks import TaskStore
 _LISTED = 10
 _SILENT = discord.AllowedMentions.none()
 _SAVE_IT = "Here is your clip. Save it: Discord forgets this answer."
+_ONLY_THE_OPERATOR = "The clip is too large for Discord; the operator has it in the folder `clips`."
 
 
 class Tasks:
     """What the three commands do, apart from their options."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a task's history tells of, and the ways to hand over its clip
         self,
         tasks: TaskStore,
         ledger: LedgerStore,
@@ -39,7 +41,8 @@ class Tasks:
         catalog: Catalog,
         providers: Mapping[str, Provider],
         *,
-        clips: Path,
+        files: Files,
+        packing: Packing,
         changed: Callable[[Task], None],
         clock: Callable[[], int],
     ) -> None:
@@ -49,7 +52,9 @@ class Tasks:
         self._requests = requests
         self._catalog = catalog
         self._providers = providers
-        self._clips = clips
+        self._files = files
+        self._packing = packing
+        self._handing: set[str] = set()
         self._changed = changed
         self._clock = clock
 
@@ -126,42 +131,54 @@ class Tasks:
 
     async def _hand_over(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
         """A clip that could be posted nowhere is given in the answer, which needs no rights in the channel."""
-        clip = self._clips / f"{task.id}.mp4"
-        if not await asyncio.to_thread(clip.exists):
+        if not await asyncio.to_thread(self._files.clip(task).exists):
             await _answer(interaction, content)
             return
-        if (await asyncio.to_thread(clip.stat)).st_size > interaction.filesize_limit:
-            await self._hand_link(interaction, task, content)
-            return
-        file = await asyncio.to_thread(discord.File, clip, f"conch-{task.id}.mp4")
-        with file.fp:
-            sent = await interaction.edit_original_response(
-                content=texts.cut(f"{_SAVE_IT}\n{content}"), attachments=[file], allowed_mentions=_SILENT
+        if task.id in self._handing:
+            raise Refusal(
+                "This clip is being made ready already; it comes in the answer you asked for before."
             )
+        self._handing.add(task.id)
+        try:
+            await self._hand(interaction, task, content)
+        finally:
+            self._handing.discard(task.id)
+
+    async def _hand(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
+        async def give(parcel: Parcel) -> discord.InteractionMessage:
+            lines = [*([_SAVE_IT] if parcel.file else []), *texts.parcel_words(parcel), content]
+            try:
+                return await interaction.edit_original_response(
+                    content=texts.cut("\n".join(lines)),
+                    attachments=await asyncio.to_thread(delivery.attachments, task, parcel),
+                    allowed_mentions=_SILENT,
+                )
+            except discord.HTTPException as error:
+                if parcel.file is None or not delivery.too_large(error):
+                    raise
+                size = (await asyncio.to_thread(parcel.file.stat)).st_size
+                raise TooLarge(
+                    "an answer takes no such file", limit=delivery.below(size, delivery.LEAST_LIMIT)
+                ) from error
+
+        try:
+            parcel, sent = await self._packing.send(task, interaction.filesize_limit, give)
+        except (NobodyThere, ProviderError):
+            await _answer(interaction, texts.cut(f"{_ONLY_THE_OPERATOR}\n{content}"))
+            return
+        if parcel.file is None:
+            return  # the clip stays with the task: a link ends, so it may be asked for again
         await self._tasks.delivered(
             task,
             self._clock(),
             channel_id=sent.channel.id,
             message_id=sent.id,
-            note="handed over in an answer to the member",
+            note=f"handed over in an answer to the member, {parcel.change}",
             problem=HANDED_OVER,
         )
-        await asyncio.to_thread(clip.unlink, missing_ok=True)
+        await self._files.forget_clip(task, linked=parcel.link is not None)
         if delivered := await self._tasks.get(task.id):
             self._changed(delivered)
-
-    async def _hand_link(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
-        """The clip stays with the task: a link ends, so it may be asked for again."""
-        link = task.clip_url or ""
-        if not link.startswith(("https://", "http://")):
-            words, files = "the operator has it in the folder `clips`.", []
-        else:
-            words, files = f"{texts.link_words(task, link)}.", link_file(link)
-        await interaction.edit_original_response(
-            content=texts.cut(f"The clip is too large for Discord; {words}\n{content}"),
-            attachments=files,
-            allowed_mentions=_SILENT,
-        )
 
 
 def group(tasks: Tasks) -> app_commands.Group:

@@ -28,7 +28,7 @@ def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None)
         ]
     else:
         first = ". `/video text` makes the first clip" if member_id is None else ""
-        lines.append(f"Nothing was spent this month, and nothing is held{first}.")
+        lines.append(f"Nothing was spent this month{first}.")
     if usage.limits:
         personal_first = sorted(usage.limits, key=lambda one: not one.limit.personal)
         lines += [

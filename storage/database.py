@@ -207,10 +207,14 @@ class Reads:
 
 
 class Database(Reads):
-    """Made by `open_database`: `write` runs a whole transaction."""
+    """Made by `open_database`: `write` runs a whole transaction.
 
-    def __init__(self, writer: _Writer, reader: aiosqlite.Connection) -> None:
+    `slow` is for reads that may take seconds, such as a report of years: the others need not wait for them.
+    """
+
+    def __init__(self, writer: _Writer, reader: aiosqlite.Connection, slow: aiosqlite.Connection) -> None:
         super().__init__(reader)
+        self.slow = Reads(slow)
         self._writer = writer
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -231,6 +235,7 @@ class Database(Reads):
 
     def close(self) -> None:
         super().close()
+        self.slow.close()
         self._writer.close()
 
 
@@ -250,14 +255,20 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         stack.callback(_only_process(path).release)
         writer = await asyncio.to_thread(_prepare, path, asyncio.get_running_loop())
-        reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
-        reader.row_factory = sqlite3.Row
-        await reader.execute("PRAGMA query_only = ON")
+        reader, slow = [await stack.enter_async_context(_reading(path)) for _ in range(2)]
         writer.start()
         stack.push_async_callback(asyncio.to_thread, writer.join)
-        database = Database(writer, reader)
+        database = Database(writer, reader, slow)
         stack.callback(database.close)
         yield database
+
+
+@asynccontextmanager
+async def _reading(address: Path | str, **more: Any) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(address, isolation_level=None, **more) as reader:
+        reader.row_factory = sqlite3.Row
+        await reader.execute("PRAGMA query_only = ON")
+        yield reader
 
 
 @asynccontextmanager
@@ -267,11 +278,7 @@ async def open_reader(path: Path) -> AsyncIterator[Reads]:
     `SetupError` says what is wrong with the file and what to do.
     """
     address, before = await asyncio.to_thread(_readable, path)
-    async with aiosqlite.connect(
-        address, uri=True, isolation_level=None, timeout=_BUSY_MILLISECONDS / 1000
-    ) as reader:
-        reader.row_factory = sqlite3.Row
-        await reader.execute("PRAGMA query_only = ON")
+    async with _reading(address, uri=True, timeout=_BUSY_MILLISECONDS / 1000) as reader:
         reads = Reads(reader)
         try:
             yield reads

@@ -5,7 +5,7 @@ import sqlite3
 from bot.domain.limits import FOREVER
 from bot.domain.search import STAGES, Age, Booked, Found, Search
 from bot.domain.task import Task
-from storage.database import Database
+from storage.database import Reads
 from storage.task_rows import FINAL_STATES, task_of
 
 _STAGES = ", ".join(
@@ -23,12 +23,12 @@ WHERE tasks.server_id = :server AND created_at >= :since AND created_at < :until
 
 
 class SearchStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
 
     async def older(self, search: Search, than: Task | None, *, limit: int) -> list[Found]:
         """What was asked for before a task, or everything; the newest first."""
-        rows = await self._database.read(
+        rows = await self._reads.read(
             f"""
             {_FOUND} AND (created_at, interaction_id, ordinal) < (:at, :interaction, :ordinal)
             ORDER BY created_at DESC, interaction_id DESC, ordinal DESC LIMIT :limit
@@ -43,7 +43,7 @@ class SearchStore:
 
     async def newer(self, search: Search, than: Task, *, limit: int) -> list[Found]:
         """What was asked for next after a task, the nearest first."""
-        rows = await self._database.read(
+        rows = await self._reads.read(
             f"""
             {_FOUND} AND (created_at, interaction_id, ordinal) > (:at, :interaction, :ordinal)
             ORDER BY created_at, interaction_id, ordinal LIMIT :limit

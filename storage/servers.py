@@ -49,6 +49,15 @@ def put(tx: Transaction, server: Server) -> None:
     )
 
 
+def _wait_anew(tx: Transaction, server_id: int, at: int) -> None:
+    """A pause is over: how long held tasks wait for a provider counts from now."""
+    tx.run(
+        "UPDATE tasks SET waiting_since = :at WHERE server_id = :server AND state = 'held'",
+        server=server_id,
+        at=at,
+    )
+
+
 def _server_of(row: sqlite3.Row) -> Server:
     return Server(
         id=row["id"],
@@ -83,8 +92,11 @@ class ServerStore:
 
         def work(tx: Transaction) -> Server:
             meet(tx, server_id, name, at)
-            chosen, deed = decide(get(tx, server_id))
+            before = get(tx, server_id)
+            chosen, deed = decide(before)
             put(tx, chosen)
+            if before.pause_reason is not None and chosen.pause_reason is None:
+                _wait_anew(tx, server_id, at)
             audit.note(tx, deed, at)
             return chosen
 

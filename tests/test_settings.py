@@ -94,6 +94,8 @@ def test_the_database_stands_in_the_data_folder_unless_told() -> None:
         ("SERVER_MONTHLY_LIMIT", "1000", "server_monthly_limit", 1_000_000_000),
         ("BOT_DAILY_LIMIT", ".5", "bot_daily_limit", 500_000),
         ("PROVIDER_DAILY_LIMIT", "0", "provider_daily_limit", 0),
+        ("CLIP_LINK_DAYS", "1", "clip_link_days", 1),
+        ("CLIP_LINK_DAYS", "365", "clip_link_days", 365),
         ("USER_CONCURRENCY", "1", "user_concurrency", 1),
         ("USER_CONCURRENCY", "1000", "user_concurrency", 1000),
         ("POLL_SECONDS", "0.05", "poll_seconds", 0.05),
@@ -130,6 +132,7 @@ MONEY = ["-1", "two", "$2", "1e400", "NaN", "inf", "٣", "1_000", "2,50", "10000
         *(("DEFAULT_FORMAT", text) for text in ("768p", "hailuo-02/6", "hailuo-02/٦/768p")),
         *(("USER_DAILY_LIMIT", text) for text in MONEY),
         *((name, "much") for name in ("SERVER_MONTHLY_LIMIT", "BOT_DAILY_LIMIT", "PROVIDER_DAILY_LIMIT")),
+        *(("CLIP_LINK_DAYS", text) for text in ("0", "366", "-1", "0.5", "a week")),
         *(("USER_CONCURRENCY", text) for text in ("0", "1001", "-1", "1.5", "two", "٣", "9" * 5000)),
         *(
             ("POLL_SECONDS", text)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from bot.domain.catalog import Format, Mode
 from bot.domain.errors import ProviderError
+from bot.domain.parcel import Parcel
 from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
 
@@ -120,8 +121,12 @@ class Announcer(Protocol):
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         """Note that a task's progress message is out of date. Never blocks, never fails."""
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:
+        """Bytes that a file in the task's channel may have, as far as Discord has told."""
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         """Post the clip as a new message. `again`: an earlier try may have posted it, so look for that first.
 
-        `NobodyThere` where neither the channel nor the member can be reached; other `DeliveryError`s pass.
+        `TooLarge` where Discord does not take the file, `NobodyThere` where neither the channel nor the member can
+        be reached; other `DeliveryError`s pass.
         """

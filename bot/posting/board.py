@@ -62,11 +62,10 @@ class Board(Delivery):
         ready_at: Callable[[Task], int | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(client, catalog, clip_buttons=clip_buttons)
+        super().__init__(client, catalog, monotonic, clip_buttons=clip_buttons)
         self._tasks = tasks
         self._cancel_button = cancel_button
         self._ready_at = ready_at
-        self._monotonic = monotonic
         self._messages: dict[int, _Message] = {}
         self._wake = asyncio.Event()
 

@@ -52,7 +52,6 @@ class Moderation:
 
     async def ask(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> Posted:
         """In the moderators' channel, else where the clip was asked for."""
-        content = notices.question(question, tasks, self._catalog, spent=spent)
         reasons: list[str] = []
         async with _told():
             # Both are looked through before anything is posted: which of them was open may have changed since.
@@ -60,7 +59,7 @@ class Moderation:
             for channel in [] if sent else self._places(server, tasks[0]):
                 try:
                     sent = await channel.send(
-                        content,
+                        self._words(server, question, tasks, spent, in_channel=channel.id),
                         view=self._view(question),
                         files=await asyncio.to_thread(_files, tasks[0]),
                         nonce=f"q{question.interaction_id}",
@@ -75,7 +74,7 @@ class Moderation:
 
     async def redraw(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> None:
         changes: dict[str, Any] = {
-            "content": notices.question(question, tasks, self._catalog, spent=spent),
+            "content": self._words(server, question, tasks, spent, in_channel=question.channel_id),
             "view": self._view(question),
             "allowed_mentions": _SILENT,
         }
@@ -111,6 +110,13 @@ class Moderation:
     def _places(self, server: Server, task: Task) -> list[discord.PartialMessageable]:
         wanted = dict.fromkeys([server.notices_channel_id or task.channel_id, task.channel_id])
         return [self._channel(server, channel_id) for channel_id in wanted]
+
+    def _words(
+        self, server: Server, question: Question, tasks: Sequence[Task], spent: int, *, in_channel: int | None
+    ) -> str:
+        """What a member spent is for the moderators' channel alone."""
+        private = in_channel is not None and in_channel == server.notices_channel_id
+        return notices.question(question, tasks, self._catalog, spent=spent if private else None)
 
     def _view(self, question: Question) -> Any:
         if question.decision is not None:

@@ -5,10 +5,11 @@ import unicodedata
 
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
+from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
-#: A longer link is sent as a file beside the message.
+#: A longer link is sent as the file `link.txt` beside the message.
 LONGEST_LINK = 1000
 _BAR = 10
 _DIRECT = "@me"
@@ -175,28 +176,42 @@ def ready_head(task: Task) -> str:
     return f"<@{task.member_id}> your clip is ready."
 
 
-def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, link: str | None = None) -> str:
-    """The message that carries a finished clip, or the provider's `link` to it."""
+def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel) -> str:
+    """The message that carries a finished clip, or the link to it."""
     paid = dollars(cost_micros) + (" (more than was held)" if cost_micros > task.price_micros else "")
     lines = [
         ready_head(task),
         quoted(task.prompt, task.camera, length=700),
+        *parcel_words(parcel),
         f"-# {task_format(task, catalog)} · {paid} · {provider_label(task, catalog)} · `{task.id}`",
     ]
-    if link:
-        lines.insert(2, f"It is too large for this channel; {link_words(task, link)}")
     return "\n".join(lines)
 
 
-def link_words(task: Task, link: str) -> str:
-    """Where a clip can be had that is too large for Discord. A long link goes beside the message, as a file."""
-    until = (
-        f"until <t:{task.clip_expires_at // 1000}:f>"
-        if task.clip_expires_at
-        else "soon, links are short-lived"
-    )
-    where = link if len(link) <= LONGEST_LINK else "the link is in the file"
-    return f"get it from the provider {until}: {where}"
+def parcel_words(parcel: Parcel) -> list[str]:
+    """What was done to a clip so that Discord takes it, and where it can be had as it was; empty for nothing."""
+    link = parcel.link
+    if parcel.file is None and link:
+        where = "here" if link.own else "from the provider"
+        until = _until(link, "soon, links are short-lived")
+        return [f"The clip is too large for Discord; get it {where} {until}: {_address(link)}"]
+    if parcel.change is Change.NONE:
+        return []
+    done = f"-# {parcel.change.capitalize()}"
+    if link is None:
+        return [f"{done}."]
+    # In angle brackets, or Discord would show the same clip a second time below the message.
+    address = f"<{link.url}>" if len(link.url) <= LONGEST_LINK else _address(link)
+    where = "" if link.own else " at the provider"
+    return [f"{done}; the original{where} {_until(link, 'for a short time')}: {address}"]
+
+
+def _until(link: Link, unknown: str) -> str:
+    return f"until <t:{link.expires_at // 1000}:f>" if link.expires_at else unknown
+
+
+def _address(link: Link) -> str:
+    return link.url if len(link.url) <= LONGEST_LINK else "the link is in the file"
 
 
 def _bar(progress: int | None) -> str:

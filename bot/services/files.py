@@ -1,28 +1,42 @@
-"""The files of tasks: pictures by their command, clips by their task; none outlives its owner."""
+"""The files of tasks: pictures by their command, clips by their task; none outlives its owner and its links."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from bot.domain.task import FINAL, Task
+from bot.domain.errors import StorageError
+from bot.domain.ports import Clock
+from bot.domain.task import FINAL, Task, TaskState
 from bot.services.kept import Kept
 from storage.tasks import TaskStore
+
+log = logging.getLogger(__name__)
+
+_DAY_SECONDS = 86_400
 
 
 class Files:
     """Below the data folder. A file's name begins with the id it belongs to.
 
-    `keep` is for how many milliseconds after its delivery `kept` keeps what belongs to a clip; 0 for not at all.
+    `links_last` is milliseconds for which the clip of a delivered task can be fetched by a link; 0 where by none.
+    `keep` is for how many of them after its delivery `kept` keeps what belongs to a clip; 0 for not at all.
     """
 
-    def __init__(self, folder: Path, tasks: TaskStore, *, keep: int = 0) -> None:
+    def __init__(self, folder: Path, tasks: TaskStore, *, links_last: int = 0, keep: int = 0) -> None:
         self._clips = folder / "clips"
         self._tasks = tasks
+        self._links_last = links_last
         self.kept = Kept(folder, tasks, keep=keep)
 
     def clip(self, task: Task) -> Path:
-        return self._clips / f"{task.id}.mp4"
+        """As it came from the provider."""
+        return clip_of(self._clips.parent, task.id)
+
+    def fitted(self, task: Task) -> Path:
+        """The same clip made to fit into a message."""
+        return self.clip(task).with_suffix(".fit.mp4")
 
     async def make_room(self) -> None:
         await asyncio.to_thread(self._clips.mkdir, parents=True, exist_ok=True)
@@ -30,16 +44,48 @@ class Files:
     async def forget_pictures(self, task: Task) -> None:
         await self.kept.forget_pictures(task)
 
+    async def forget_clip(self, task: Task, *, linked: bool) -> None:
+        """Remove the files of a clip that its member has; `linked`: the original stays as long as links last."""
+        await asyncio.to_thread(self.fitted(task).unlink, missing_ok=True)
+        if not (linked and self._links_last):
+            await asyncio.to_thread(self.clip(task).unlink, missing_ok=True)
+
+    async def forget_posted(self, task: Task) -> None:
+        """Remove what is left of a clip whose message was deleted: nobody shall have it any more."""
+        await self.forget_clip(task, linked=False)
+        await self.kept.forget_end(task)
+
     async def sweep(self, at: int) -> None:
         """At start: remove what a crash left behind, and what is too old."""
         await self.kept.sweep(at, orphans=True)
-        files = await asyncio.to_thread(_owners, self._clips)
-        kept = {owner for owner in set(files.values()) if await self._unfinished(owner)}
+        await self._sweep_clips(await asyncio.to_thread(_owners, self._clips), at)
+
+    async def sweep_daily(self, clock: Clock) -> None:
+        """Remove what is too old, until cancelled."""
+        while True:
+            await asyncio.sleep(_DAY_SECONDS)
+            try:
+                await self.kept.sweep(clock())
+                files = await asyncio.to_thread(_owners, self._clips)
+                # Files on their way begin with a dot, and so have no owner.
+                await self._sweep_clips({file: owner for file, owner in files.items() if owner}, clock())
+            except (StorageError, OSError) as error:
+                log.warning("files that are too old stay for another day: %s", error)
+
+    async def _sweep_clips(self, files: Mapping[Path, str], at: int) -> None:
+        kept = {owner for owner in set(files.values()) if await self._needed(owner, at)}
         await asyncio.to_thread(_remove, files, kept)
 
-    async def _unfinished(self, task_id: str) -> bool:
+    async def _needed(self, task_id: str, at: int) -> bool:
         task = await self._tasks.get(task_id)
-        return task is not None and task.state not in FINAL
+        if task is None or task.state not in FINAL:
+            return task is not None
+        return task.state is TaskState.DELIVERED and at < task.changed_at + self._links_last
+
+
+def clip_of(folder: Path, task_id: str) -> Path:
+    """Where in the data folder the clip of a task lies."""
+    return folder / "clips" / f"{task_id}.mp4"
 
 
 def settle(arriving: Path, clip: Path) -> None:

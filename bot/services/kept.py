@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from bot.domain.errors import BotError, StorageError
-from bot.domain.ports import Clock
+from bot.domain.errors import BotError
 from bot.domain.task import FINAL, Task, TaskState
 from bot.media.last_frame import last_frame
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
 
-_DAY_SECONDS = 86_400
 #: Bytes of all that is kept, whatever its age; the oldest goes first.
 MOST = 2_000_000_000
 #: Discord's ids, and the database's numbers, are below this.
@@ -48,7 +46,11 @@ class Kept:
         if self._keep and any(sibling.state is TaskState.DELIVERED for sibling in siblings):
             return
         for frame in await self.pictures(task):
-            await asyncio.to_thread(frame.unlink, missing_ok=True)
+            try:
+                await asyncio.to_thread(frame.unlink, missing_ok=True)
+            except OSError as error:
+                # What was done is done all the same.
+                log.warning("%s stays until the next start: %s", frame, error)
 
     async def end_of(self, task: Task) -> Path | None:
         """The picture of a clip's last frame, where it is still there."""
@@ -87,15 +89,6 @@ class Kept:
         return self._ends / f"{task.id}.png"
 
     # ---------------------------------------------------------------- sweeping
-
-    async def sweep_daily(self, clock: Clock) -> None:
-        """Remove what is older than it may be, until cancelled."""
-        while True:
-            await asyncio.sleep(_DAY_SECONDS)
-            try:
-                await self.sweep(clock())
-            except (StorageError, OSError) as error:
-                log.warning("pictures that are too old stay for another day: %s", error)
 
     async def sweep(self, at: int, *, orphans: bool = False) -> None:
         """Remove what is too old or too much.

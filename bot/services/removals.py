@@ -6,7 +6,7 @@ from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
 from bot.domain.ports import Clock
 from bot.domain.task import Task, TaskState
-from bot.services.kept import Kept
+from bot.services.files import Files
 from storage.removals import RemovalStore
 from storage.tasks import TaskStore
 
@@ -39,13 +39,13 @@ class Removals:
         self,
         store: RemovalStore,
         tasks: TaskStore,
-        kept: Kept,
+        files: Files,
         clock: Clock,
         changed: Callable[[Task], None],
     ) -> None:
         self._store = store
         self._tasks = tasks
-        self._kept = kept
+        self._files = files
         self._clock = clock
         self._changed = changed
 
@@ -67,7 +67,7 @@ class Removals:
             note=f"{note}: {words}" if words else note,
             deed=None if own else deed,
         )
-        await self._kept.forget_end(task)
+        await self._files.forget_posted(task)
         if removed := await self._tasks.get(task.id):
             self._changed(removed)
         return await self._tasks.cost(task.id)

@@ -113,13 +113,7 @@ class Requests:
         if known := await self._tasks.of_interaction(order.interaction_id):
             return Placed(known, again=True)
         prompt = clean_prompt(order.prompt)
-        await self._access.check(
-            order.server_id,
-            member_id=order.member_id,
-            role_ids=order.role_ids,
-            channel_ids=(order.channel_id, *order.around_ids),
-            prompt=prompt,
-        )
+        await self._allowed(order, prompt)
         offers = self._offers(order.mode, self._format(order.mode, order.format_id))
         self._check_options(order, prompt, offers[0])
         # Before two files are fetched and opened for nothing; the hold looks again.
@@ -127,6 +121,8 @@ class Requests:
             raise OverLimit(await self._explained(hit, order, prompt, offers[0]))
         frames = await self._prepare_frames(order, offers)
         try:
+            if frames:
+                await self._allowed(order, prompt)  # fetching them may have taken a minute
             placed = await self._hold(order, prompt, offers, frames)
         except asyncio.CancelledError:
             raise  # the transaction runs to its end all the same, and its tasks need their pictures
@@ -139,6 +135,15 @@ class Requests:
         if placed.hit:
             raise OverLimit(await self._explained(placed.hit, order, prompt, offers[0]))
         raise Refusal(paused(placed.pause_reason or ""))
+
+    async def _allowed(self, order: Order, prompt: str) -> None:
+        await self._access.check(
+            order.server_id,
+            member_id=order.member_id,
+            role_ids=order.role_ids,
+            channel_ids=(order.channel_id, *order.around_ids),
+            prompt=prompt,
+        )
 
     async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
         """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""

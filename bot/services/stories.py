@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.domain.errors import NotAVideo, ProviderBusy, Refusal
 from bot.domain.task import Task, TaskState
+from bot.media import clips, fit
 from bot.media.join import Film, join
 from bot.providers.downloads import Downloads
 from bot.services.kept import Kept
@@ -58,24 +59,29 @@ class Stories:
 
     @asynccontextmanager
     async def film(self, urls: Sequence[str], *, limit: int) -> AsyncIterator[tuple[Path, Film]]:
-        """The film of the clips at these addresses, which is gone at the end; `Refusal` over so many bytes."""
+        """The film of the clips at these addresses, made smaller where it has over so many bytes; gone at the end.
+
+        `Film` tells of it as it was before. `Refusal` where there is none.
+        """
         async with self._turn, AsyncExitStack() as stack:
             files = [await stack.enter_async_context(self._kept.passing()) for _ in urls]
-            target = await stack.enter_async_context(self._kept.passing())
+            whole, smaller = [await stack.enter_async_context(self._kept.passing()) for _ in range(2)]
             try:
                 for url, file in zip(urls, files, strict=True):
                     await self._downloads.fetch(url, file, limit=LARGEST, seconds=_SECONDS)
-                film = await join(files, target)
+                film = await join(files, whole)
+                if film.bytes > limit:
+                    await fit.fit(whole, await clips.probe(whole), smaller, limit=limit)
             except (ProviderBusy, NotAVideo) as error:
                 raise Refusal(
                     f"The film could not be made. {error} Press **Stitch** again in a minute."
                 ) from error
-            if film.bytes > limit:
+            except fit.CannotFit as error:
                 raise Refusal(
                     f"The film has {film.bytes / 2**20:.1f} MiB, and Discord takes at most {limit / 2**20:.1f} MiB "
-                    "here. Press **Stitch** under an earlier clip for a shorter one."
-                )
-            yield target, film
+                    f"here. {error} Press **Stitch** under an earlier clip for a shorter one."
+                ) from error
+            yield whole if film.bytes <= limit else smaller, film
 
 
 def gone(number: int, part: Task) -> Refusal:

@@ -118,8 +118,8 @@ async def test_the_audit_knows_before_and_after(scene: Scene) -> None:
     channel = await asking(scene)
     await scene.admin("approvals", above="off")
     off, on = await audit(scene)
-    assert (on.actor_id, on.action, on.before) == (scene.carol.id, "approvals", "off")
-    assert on.after == off.before == f"above $0.10, for 24 hours, in <#{channel.id}>"
+    assert (on.actor_id, on.action, on.before) == (scene.carol.id, "approvals", "off, in no channel")
+    assert on.after == off.before == f"above $0.10, for 24 h, in <#{channel.id}>"
 
 
 async def test_a_member_without_the_right_changes_nothing(scene: Scene) -> None:
@@ -199,7 +199,7 @@ async def test_who_waits_for_a_moderator_is_not_ahead_of_anybody(scene: Scene) -
 async def test_approved_it_is_made(scene: Scene) -> None:
     channel = await asked(scene)
     result = await click(scene, channel, "Approve")
-    assert told(result) == f"Approved: 1 clip of <@{scene.alice.id}>, $0.3294. It goes on now."
+    assert told(result) == f"Approved, to be made now: 1 clip of <@{scene.alice.id}>, $0.3294."
     await scene.step()
     assert await states(scene) == ["queued"]
     assert "approved by carol" in await events(scene)
@@ -376,7 +376,7 @@ async def test_to_cancel_while_it_waits_is_free_and_ends_the_question(scene: Sce
     await press(scene, f"conch:cancel:{(await scene.task()).id}")
     assert "Its member has cancelled it" in told(await click(scene, channel, "Approve"))
     await tell(scene)
-    assert said(scene, channel)[0].startswith("🚫 **Cancelled by the member:** 1 clip")
+    assert said(scene, channel)[0].startswith("🚫 **Cancelled before a decision:** 1 clip")
     assert (labels(scene, channel), scene.shown(channel)[0].attachments) == ([], [])
     assert await scene.spent_and_held() == (0, 0)
 

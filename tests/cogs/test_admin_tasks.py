@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from bot.domain.audit import Deed
+from bot.domain.limits import Limit, Period, Scope
 from bot.domain.search import Age, Booked, Found, Search, Stage
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from cogs.admin import found
 from cogs.admin.pages import Turn
 from storage.audit import AuditStore
+from storage.limits import LimitStore
 from storage.tasks import TaskStore
 from tests.cogs.fixtures import Open
 from tests.cogs.pictures import picture
@@ -379,16 +382,25 @@ async def test_a_refund_is_an_entry_of_its_own_and_says_what_it_means(scene: Sce
     ]
 
 
-async def test_the_member_has_the_room_again_and_the_bot_has_not(open_bot: Open) -> None:
-    async with open_bot(user_daily_limit=400_000, bot_daily_limit=1_000_000) as scene:
+async def test_the_member_has_the_room_again_under_the_servers_limits(scene: Scene) -> None:
+    limit = Limit(Scope.MEMBER, Period.DAY, 400_000, server_id=scene.guild.id)
+    await LimitStore(scene.app.database).put(limit, Deed(scene.guild.id, scene.carol.id, "limits set"), 0)
+    await scene.succeeded()
+    assert "this server's limit for each member for one day" in told(await scene.video())
+    await refund(scene)
+    await scene.video()
+    second = (await scene.tasks())[1]
+    await cancel(scene, second.id)
+    said = told(await scene.alice.slash(scene.channel, "usage"))
+    assert "**Today**: $0.3294 spent, $0.3294 of it refunded, $0.00 held" in said
+
+
+async def test_no_refund_gives_room_under_the_operators_limit(open_bot: Open) -> None:
+    async with open_bot(user_daily_limit=400_000) as scene:
         await scene.succeeded()
-        assert "your limit for one day is used up" in told(await scene.video())
         await refund(scene)
-        await scene.video()
-        second = (await scene.tasks())[1]
-        await cancel(scene, second.id)
-        said = told(await scene.alice.slash(scene.channel, "usage"))
-        assert "**Today**: $0.3294 spent, $0.3294 of it refunded, $0.00 held" in said
+        assert "your limit for one day" in told(await scene.video())
+        assert len(await scene.tasks()) == 1
 
 
 async def test_a_cost_without_a_clip_can_be_refunded(scene: Scene) -> None:

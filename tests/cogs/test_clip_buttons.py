@@ -85,7 +85,7 @@ async def test_again_takes_the_pictures_of_the_first_time(
 async def test_pictures_that_are_gone_are_told_and_nothing_is_ordered(scene: Scene, real_clip: bytes) -> None:
     task = await posted(scene, real_clip, "image", **FIRST)
     await scene.pass_time(31 * 86_400)
-    await scene.app.kept.sweep(scene.now())
+    await scene.app.files.kept.sweep(scene.now())
     assert scene.files() == []
     for label in ("Again", "Edit"):
         words = told(await click(scene, task, label, scene.bob))
@@ -343,7 +343,7 @@ async def test_what_is_kept_outlives_a_start_for_its_days(scene: Scene, real_cli
     await scene.app.engine.recover()
     assert scene.files() == kept
     await scene.pass_time(86_400)
-    await scene.app.kept.sweep(scene.now())
+    await scene.app.files.kept.sweep(scene.now())
     assert scene.files() == []
 
 
@@ -366,7 +366,7 @@ async def test_a_picture_of_a_command_being_placed_is_not_swept(scene: Scene) ->
     folder = scene.settings.data_dir / "frames"
     folder.mkdir(parents=True)
     (folder / "4711-first.jpg").write_bytes(b"x")
-    await scene.app.kept.sweep(scene.now())
+    await scene.app.files.kept.sweep(scene.now())
     assert scene.files() == ["frames/4711-first.jpg"]
 
 
@@ -378,5 +378,5 @@ async def test_the_oldest_goes_where_all_is_too_much(
     old, new = (scene.settings.data_dir / "ends" / f"{task.id}.png" for task in await scene.tasks())
     os.utime(old, (1, 1))
     monkeypatch.setattr(kept, "MOST", new.stat().st_size)
-    await scene.app.kept.sweep(scene.now())
+    await scene.app.files.kept.sweep(scene.now())
     assert (old.exists(), new.exists()) == (False, True)

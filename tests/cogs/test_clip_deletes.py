@@ -41,6 +41,13 @@ async def test_the_requester_deletes_it_and_the_cost_stays_booked(scene: Scene, 
     assert await deeds(scene) == []
 
 
+async def test_the_link_to_a_clip_ends_with_its_message(scene: Scene, real_clip: bytes) -> None:
+    task = await posted(scene, real_clip)
+    scene.clip(task).write_bytes(real_clip)
+    await delete(scene, task)
+    assert scene.files() == []
+
+
 async def test_history_list_and_progress_say_so(scene: Scene, real_clip: bytes) -> None:
     task = await posted(scene, real_clip)
     await delete(scene, task)

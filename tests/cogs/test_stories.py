@@ -201,15 +201,30 @@ async def test_a_story_that_is_too_long_is_refused(
     assert "This story has more than 2 clips, and 2 can be joined." in await refused(scene, parts[2])
 
 
-async def test_a_film_that_is_too_large_here_is_refused_with_both_sizes(
+async def stitched(scene: Scene, task: Task, limit: int) -> Any:
+    """Where Discord takes files of so many bytes."""
+    stored = scene.env.backend.messages[task.message_channel_id][task.message_id]
+    payload = dict(message_payload(scene.env.backend, stored))
+    data = {"custom_id": f"conch:clip:stitch:{task.id}", "component_type": 2}
+    return await scene.emit(COMPONENT, data, message=payload, attachment_size_limit=limit)
+
+
+async def test_a_film_that_is_too_large_here_is_made_smaller(scene: Scene, real_clip: bytes) -> None:
+    parts = await story(scene, real_clip, 2)
+    limit = 2 * len(real_clip) * 3 // 4
+    await stitched(scene, parts[1], limit)
+    words, film = film_of(scene)
+    assert "2 s, made smaller to fit here, stitched for" in words
+    assert (len(film) <= limit, frames(film)) == (True, 2 * frames(real_clip))
+
+
+async def test_a_film_that_cannot_be_made_small_enough_is_refused_with_both_sizes(
     scene: Scene, real_clip: bytes
 ) -> None:
     parts = await story(scene, real_clip, 2)
-    stored = scene.env.backend.messages[parts[1].message_channel_id][parts[1].message_id]
-    payload = dict(message_payload(scene.env.backend, stored))
-    data = {"custom_id": f"conch:clip:stitch:{parts[1].id}", "component_type": 2}
-    result = await scene.emit(COMPONENT, data, message=payload, attachment_size_limit=2**10)
-    assert "The film has 0.1 MiB, and Discord takes at most 0.0 MiB here" in told(result)
+    words = told(await stitched(scene, parts[1], 2**10))
+    assert "The film has 0.1 MiB, and Discord takes at most 0.0 MiB here." in words
+    assert [name for name in scene.files() if not name.endswith((".png", ".jpg"))] == []
 
 
 async def test_one_film_at_a_time_for_a_member(scene: Scene, real_clip: bytes) -> None:

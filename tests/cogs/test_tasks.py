@@ -2,15 +2,20 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
+import simcord
+from simcord.interactions import base_payload
 
+from bot.domain.errors import NotAVideo
 from bot.domain.ports import ProviderEvent
-from bot.domain.task import LedgerEntry, TaskEvent, TaskState
+from bot.domain.task import LedgerEntry, Task, TaskEvent, TaskState
+from bot.media import clips
 from cogs import replies
 from tests.cogs.fixtures import Open
 from tests.cogs.scene import Scene, told
+from tests.media.reaping import until
 from tests.posting.test_texts import CATALOG, a_task
 
 MIB = 2**20
@@ -200,6 +205,63 @@ async def test_a_large_clip_without_a_link_is_the_operators_to_give(scene: Scene
     words = told(await show(scene))
     assert words.startswith("The clip is too large for Discord; the operator has it")
     assert "file:" not in words
+
+
+async def test_a_clip_too_large_for_the_answer_is_made_smaller(scene: Scene, real_clip: bytes) -> None:
+    task = await scene.stranded()
+    scene.clip(task).write_bytes(real_clip)
+    scene.env.inject_error("PATCH", "/webhooks/*/messages/@original", status=413, code=40005)
+    result = await show(scene)
+    (file,) = result.response.attachments
+    assert len(scene.env.backend.cdn.get(file.url)) <= len(real_clip) // 2
+    assert "-# Made smaller to fit; the original at the provider until <t:" in told(result)
+    assert (await scene.task()).state is TaskState.DELIVERED
+    assert scene.files() == []
+
+
+def ask(scene: Scene, task: Task) -> simcord.InteractionResult:
+    """`/tasks show` without waiting for the answer."""
+    command = scene.env.backend.find_command("tasks", scene.guild.id, type=1)
+    options = [{"name": "show", "type": 1, "options": [{"name": "task", "type": 3, "value": task.id}]}]
+    record, payload = base_payload(
+        scene.env.backend,
+        type=2,
+        channel_id=scene.channel.id,
+        guild_id=scene.guild.id,
+        user_id=scene.alice.id,
+        data={"id": command["id"], "name": "tasks", "type": 1, "options": options},
+    )
+    scene.env.backend.emit("INTERACTION_CREATE", payload)
+    return simcord.InteractionResult(scene.env, record)
+
+
+async def test_a_clip_asked_for_twice_is_made_ready_once(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = await scene.stranded()
+    asked: list[simcord.InteractionResult] = []
+
+    async def slow(_: Path) -> NoReturn:
+        await until(lambda: any(one.response and "already" in one.response.content for one in asked))
+        raise NotAVideo("found something else")
+
+    monkeypatch.setattr(clips, "probe", slow)
+    asked += [ask(scene, task), ask(scene, task)]
+    await scene.env.settle()
+    assert sorted(told(one)[:28] for one in asked) == [
+        "Here is your clip. Save it: ",
+        "This clip is being made read",
+    ]
+
+
+async def test_an_own_link_is_handed_over_where_there_is_an_outside(open_bot: Open) -> None:
+    async with open_bot(public_url="https://bot.example") as scene:
+        task = await scene.stranded()
+        enlarge(scene.clip(task))
+        words = told(await show(scene))
+        assert words.startswith("The clip is too large for Discord; get it here until <t:")
+        assert f"https://bot.example/clips/{task.id}/" in words
+        assert scene.clip(task).exists()
 
 
 async def test_a_stranded_clip_whose_file_is_gone_is_only_told_of(scene: Scene) -> None:

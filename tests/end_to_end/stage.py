@@ -19,7 +19,7 @@ from tests.providers.mindvideo_standin import MindVideoStandIn
 REPOSITORY = Path(__file__).parents[2]
 CATALOG = REPOSITORY / "bot" / "catalog.toml"
 STOP_SECONDS = 10
-PATIENCE = 40.0
+PATIENCE = 90.0
 """Seconds; only a test that fails waits so long."""
 
 

@@ -29,17 +29,21 @@ def run(source: str) -> dict[str, Any]:
     head = _head(path)
     if kinds.demuxer(head) is None:
         raise Refused(f"found {kinds.describe(head)} instead of a video")
-    if kinds.demuxer(head) == "mov":
-        _check_boxes(path)
+    order = _check_boxes(path) if kinds.demuxer(head) == "mov" else []
     try:
         with opened(path) as container:
-            return _probe(container) | {"bytes": path.stat().st_size}
+            found = _probe(container)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
         raise Refused(
             f"found {kinds.describe(head)} that is damaged or cut short ({error.strerror})"
         ) from error
+    return found | {
+        "bytes": path.stat().st_size,
+        "container": kinds.container(head),
+        "faststart": _faststart(order),
+    }
 
 
 @contextmanager
@@ -54,17 +58,24 @@ def _head(path: Path) -> bytes:
         return file.read(kinds.HEAD)
 
 
-def _check_boxes(path: Path) -> None:
-    """The outermost boxes of an MP4 tell exactly what is missing."""
+def _faststart(order: list[bytes]) -> bool:
+    """A player can begin before it has the whole file. In fragments (moof) not every player can."""
+    before = order[: order.index(b"mdat")] if b"mdat" in order else order
+    return b"moov" in before and b"moof" not in order
+
+
+def _check_boxes(path: Path) -> list[bytes]:
+    """The outermost boxes of an MP4 tell exactly what is missing; returns their kinds in order."""
     size = path.stat().st_size
-    found: set[bytes] = set()
+    found: list[bytes] = []
     with path.open("rb") as file:
         for kind, end in _boxes(file, size):
             if kind in _NEEDED_WHOLE and end > size:
                 raise Refused(f"found an MP4 cut short: {size:,} of at least {end:,} bytes")
-            found.add(kind)
+            found.append(kind)
     if b"moov" not in found:
         raise Refused("found an MP4 cut short: its index (moov) is missing")
+    return found
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
@@ -101,8 +112,14 @@ def _probe(container: Any) -> dict[str, Any]:
     reached = (last.time or 0.0) - start
     if reached < seconds - _SLACK:
         raise Refused(f"found a video cut short: it ends after {reached:.1f} of {seconds:.1f} seconds")
-    name = stream.codec_context.name
-    return {"width": first.width, "height": first.height, "seconds": seconds, "codec": name}
+    return {
+        "width": first.width,
+        "height": first.height,
+        "seconds": seconds,
+        "codec": _codec(stream),
+        "pixels": first.format.name,
+        "sound": next((_codec(sound) for sound in container.streams.audio), None),
+    }
 
 
 def video_of(container: Any) -> Any:
@@ -112,6 +129,12 @@ def video_of(container: Any) -> Any:
     if container.streams.audio:
         raise Refused("found a file with sound only, without a video")
     raise Refused("found a file without a video")
+
+
+def _codec(stream: Any) -> str:
+    """The codec's name, whichever decoder of it there is."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name) if context else "unknown"
 
 
 def seconds_of(container: Any, stream: Any) -> float:
