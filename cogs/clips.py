@@ -68,7 +68,7 @@ class Ordering:
         ]
 
     async def _again(self, interaction: discord.Interaction[Any], task_id: str) -> None:
-        if not await acknowledge(interaction, ephemeral=interaction.guild is None):
+        if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
             return
         task = await self._clip(interaction, task_id)
         with self._remakes.once(interaction.user.id, task.id):

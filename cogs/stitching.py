@@ -25,7 +25,7 @@ class Stitching:
         self.button = clip_button("stitch", "Stitch", self._stitch)
 
     async def _stitch(self, interaction: discord.Interaction[Any], task_id: str) -> None:
-        if not await acknowledge(interaction, ephemeral=interaction.guild is None):
+        if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
             return
         task = await clip_in_server(self._tasks, interaction, task_id)
         with self._stories.once(interaction.user.id):

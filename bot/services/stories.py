@@ -86,5 +86,6 @@ class Stories:
 
 def gone(number: int, part: Task) -> Refusal:
     return Refusal(
-        f"Clip {number} of this story, `{part.id}`, is not in this channel any more, so no film can be made of it."
+        f"Clip {number} of this story, `{part.id}`, has no file in this channel any more, so no film can be made "
+        "of it."
     )

@@ -165,7 +165,7 @@ async def refused(scene: Scene, task: Task, member: Any = None) -> str:
 async def test_a_clip_that_is_gone_is_named(scene: Scene, real_clip: bytes) -> None:
     first, second, third = await story(scene, real_clip, 3)
     await fill_in(scene, await click(scene, second, "Delete"))
-    assert f"Clip 2 of this story, `{second.id}`, is not in this channel any more" in await refused(
+    assert f"Clip 2 of this story, `{second.id}`, has no file in this channel any more" in await refused(
         scene, third
     )
     await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET removed_by = NULL"))
@@ -184,7 +184,7 @@ async def test_a_clip_that_was_posted_elsewhere_is_not_brought_here(scene: Scene
             "UPDATE tasks SET parent_id = :parent WHERE id = :id", parent=secret.id, id=second.id
         )
     )
-    assert f"Clip 1 of this story, `{secret.id}`, is not in this channel" in await refused(scene, second)
+    assert f"Clip 1 of this story, `{secret.id}`, has no file in this channel" in await refused(scene, second)
 
 
 async def test_a_file_that_cannot_be_read_is_told(scene: Scene, real_clip: bytes) -> None:
