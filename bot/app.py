@@ -368,7 +368,9 @@ def _admin(
 ) -> tuple[app_commands.Group, _Buttons]:
     """`/admin`, of the commands of all its files, and what is clicked in its answers."""
     stores, signals, clock = core.stores, core.signals, core.clock
-    limit_rules = LimitRules(stores.limits, stores.ledger, stores.servers, clock)
+    cheapest = core.catalog.cheapest(core.enabled)
+    limit_rules = LimitRules(stores.limits, stores.ledger, stores.servers, clock, cheapest=cheapest)
+    limit_menu = admin.limit_list.clear_menu(limit_rules)
     set_limit = admin.limits.set_button(limit_rules)
     rule_menu = admin.access.rule_menu(core.access)
     oversight = Oversight(
@@ -394,7 +396,7 @@ def _admin(
         default_permissions=admin.rights.NEEDED,
     )
     parts: Sequence[_Commands] = [
-        [admin.limits.group(limit_rules, set_limit)],
+        [admin.limits.group(limit_rules, set_limit, limit_menu)],
         admin.report.commands(reports, writer),
         admin.tasks.commands(all_tasks),
         admin.access.commands(core.access, rule_menu),
@@ -406,7 +408,7 @@ def _admin(
     ]
     for command in (command for part in parts for command in part):
         group.add_command(command)
-    return group, [set_limit, admin.limits.LeaveButton, rule_menu, all_tasks.button]
+    return group, [set_limit, admin.limits.LeaveButton, limit_menu, rule_menu, all_tasks.button]
 
 
 def _alone(folder: Path) -> FileLock:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from bot import app, catalog, control
 from bot.domain.catalog import Catalog, Offer
 from bot.domain.errors import BotError, Refusal, SetupError
-from bot.domain.money import dollars
+from bot.domain.money import dollars, parse_dollars
 from bot.domain.published import Published
 from bot.services.files import Files
 from bot.services.parked import Parked
@@ -43,10 +43,20 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
     for task in said["tasks"]:
         made = datetime.fromtimestamp(task["created_at"] / 1000, UTC)
         say(
-            f"{task['task']}  {task['state']}  {dollars(task['held_micros'])} held  {task['provider']}  "
+            f"{task['task']}  {task['state']}  {_money(request, task['held_micros'])}  {task['provider']}  "
             f"{task['format']}  member {task['member']}  {made:%Y-%m-%d %H:%M} UTC  job {task['job'] or 'unknown'}"
         )
         say(f"    {task['problem'] or 'no reason noted'}")
+
+
+def _money(request: control.Request, held_micros: int) -> str:
+    """What became of a hold by what was decided."""
+    match request["do"]:
+        case "settle":
+            return f"booked {dollars(parse_dollars(request['cost']))}"
+        case "release":
+            return f"{dollars(held_micros)} given back"
+    return f"{dollars(held_micros)} held"
 
 
 async def offers(settings: Settings, say: Say, *, live: bool) -> bool:

@@ -374,13 +374,18 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def attach(self, task: Task, job_id: str, at: int, *, note: str) -> None:
-        """Give a parked task the job that its lost submit made: it is read again, now."""
+        """Give a parked task the job that its lost submit made: it is read again, now.
+
+        An operator who named a wrong one can name another. A job that the provider itself told stays: the bytes of
+        its submit are forgotten.
+        """
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
                 """
                 UPDATE tasks SET job_id = :job, due_at = :at, problem = :note
-                WHERE id = :id AND state = 'parked' AND job_id IS NULL
+                WHERE id = :id AND state = 'parked'
+                  AND (job_id IS NULL OR EXISTS (SELECT 1 FROM submissions WHERE task_id = tasks.id))
                 """,
                 id=task.id,
                 job=job_id,

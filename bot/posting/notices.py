@@ -7,6 +7,7 @@ from bot.domain.approvals import DECLINED, EXPIRED, Decision, Question
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.limits import FOREVER, OPERATOR, name_of
 from bot.domain.money import dollars
+from bot.domain.prose import sentence
 from bot.domain.servers import Server
 from bot.domain.task import Task, TaskState
 from bot.posting import texts
@@ -82,7 +83,9 @@ def _head(asked: Question, tasks: Sequence[Task]) -> str:
 def _reason(tasks: Sequence[Task]) -> str:
     start = f"{DECLINED}: "
     reasons = [task.problem for task in tasks if task.problem and task.problem.startswith(start)]
-    return f" Reason: {texts.plain(reasons[0].removeprefix(start), length=_REASON)}." if reasons else ""
+    return (
+        f" Reason: {sentence(texts.plain(reasons[0].removeprefix(start), length=_REASON))}" if reasons else ""
+    )
 
 
 def _progress(task: Task) -> list[str]:

@@ -6,6 +6,7 @@ import unicodedata
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
 from bot.domain.parcel import Change, Link, Parcel
+from bot.domain.prose import sentence
 from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
@@ -232,4 +233,4 @@ def _reason(task: Task, otherwise: str = "no reason was given") -> str:
 
 def _sentence(words: str) -> str:
     text = plain(words)
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return sentence(text[:1].upper() + text[1:])

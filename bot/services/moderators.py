@@ -8,6 +8,7 @@ from bot.domain.errors import Refusal
 from bot.domain.limits import Period, window
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import counted
 from bot.domain.servers import Server
 from storage.servers import ServerStore
 
@@ -109,7 +110,7 @@ def _approvals_in_words(server: Server) -> str:
     where = "in no channel" if server.notices_channel_id is None else f"in <#{server.notices_channel_id}>"
     if server.approval_micros is None:
         return f"{OFF}, {where}"
-    return f"above {dollars(server.approval_micros)}, for {server.approval_hours} h, {where}"
+    return f"above {dollars(server.approval_micros)}, for {counted(server.approval_hours, 'hour')}, {where}"
 
 
 def _notices_in_words(server: Server) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.domain.catalog import Catalog, Format, ImageRules, Mode, Offer
 from bot.domain.errors import NotAVideo, OverLimit, PictureRefused, ProviderBusy, Refusal, StaleTask
 from bot.domain.limits import LimitHit, Scope, explain
+from bot.domain.money import dollars
 from bot.domain.ports import Clock, NewId
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
@@ -181,9 +182,16 @@ class Requests:
             await self._tasks.note_refused(drafts, order.role_ids)
         for count in range(order.count, 0, -1):
             if fits := await self._dearest_fitting(replace(order, count=count), prompt):
-                clips = "" if order.count == 1 else "One clip of " if count == 1 else f"{count} clips of "
-                return f"{explain(hit)} {clips}{self._catalog.label(fits)} would still fit."
+                return f"{explain(hit)} {self._counted(fits, count, order.count)} would still fit."
         return f"{explain(hit)} No other format would fit either."
+
+    def _counted(self, offer: Offer, count: int, asked_for: int) -> str:
+        """So many clips of an offer, of the several that were asked for."""
+        if count > 1:
+            return (
+                f"{count} clips of {self._catalog.format_label(offer.format)} at {dollars(offer.micros)} each"
+            )
+        return f"{'One clip of ' if asked_for > 1 else ''}{self._catalog.label(offer)}"
 
     async def _dearest_fitting(self, order: Order, prompt: str) -> Offer | None:
         """The dearest of the menu's formats for which the limits leave room."""

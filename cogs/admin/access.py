@@ -53,7 +53,7 @@ def commands(
         channel="No videos in this channel, category or thread",
         role="No videos by members with this role",
         member="No videos by this member",
-        word="No prompts with this word or phrase; case and accents do not count",
+        word="No prompts with it; whole words only: nude does not block nudes. Case and accents do not count",
         hours="How long a member is blocked; left out, for ever",
         reason="What a blocked member reads",
     )

@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.money import dollars
+from bot.domain.prose import counted
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
 from bot.services.moderators import MOST_HOURS, OFF, Moderators
@@ -65,16 +66,12 @@ def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None
         await answer(
             interaction,
             f"A clip that costs more than {dollars(server.approval_micros)} now waits for a click in "
-            f"<#{server.notices_channel_id}>, {_hours(server.approval_hours)} at most; then it is cancelled and "
-            "nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were. "
+            f"<#{server.notices_channel_id}>, {counted(server.approval_hours, 'hour')} at most; then it is cancelled "
+            "and nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were. "
             "Alarms and monthly reports come there too, as `/admin notices` has them.",
         )
 
     return [approvals]
-
-
-def _hours(count: int) -> str:
-    return "1 hour" if count == 1 else f"{count} hours"
 
 
 def buttons(approvals: Approvals) -> tuple[Button, Button]:

@@ -49,7 +49,7 @@ async def test_a_denied_channel_refuses_with_its_pictures_unread(scene: Scene) -
     said = told(await scene.admin("access deny", channel=scene.channel))
     assert said == (
         f"Denied: {scene.channel.mention}.\n"
-        f"Clips can be made everywhere but in {scene.channel.mention} and what lies in them."
+        f"Clips can be made everywhere but in {scene.channel.mention} and what lies in it."
     )
     frame = ("frame.png", picture())
     assert "No clips are made in this channel." in await refused(scene, mode="image", first_frame=frame)
@@ -59,7 +59,7 @@ async def test_where_a_channel_is_allowed_only_that_one_and_its_threads_may_be_u
     art = scene.guild.create_text_channel("art")
     thread = thread_in(scene, art)
     said = told(await scene.admin("access allow", channel=art))
-    assert f"From now on clips can be made only in {art.mention} and what lies in them." in said
+    assert f"From now on clips can be made only in {art.mention} and what lies in it." in said
     assert f"Use {art.mention}." in await refused(scene)
     assert await welcome(scene, art)
     assert await welcome(scene, thread)
@@ -91,6 +91,23 @@ async def test_allowing_a_denied_channel_opens_it_and_shuts_no_other(scene: Scen
     assert await welcome(scene)
 
 
+async def test_the_only_channel_or_role_allowed_is_not_denied(scene: Scene) -> None:
+    await scene.admin("access allow", channel=scene.channel, role=scene.bosses)
+    before = await rules(scene)
+    said = told(await scene.admin("access deny", channel=scene.channel))
+    assert (
+        f"{scene.channel.mention} is the only channel allowed; denied, every other one would be open." in said
+    )
+    assert "Allow another one first, or remove the rule in `/admin access list`." in said
+    said = told(await scene.admin("access deny", role=scene.bosses, word="bad"))
+    assert f"<@&{scene.bosses.id}> is the only role allowed" in said
+    assert await rules(scene) == before
+    art = scene.guild.create_text_channel("art")
+    await scene.admin("access allow", channel=art)
+    said = told(await scene.admin("access deny", channel=scene.channel))
+    assert f"only in {art.mention} and what lies in it, but not in {scene.channel.mention}." in said
+
+
 # ------------------------------------------------------------------ roles
 
 
@@ -98,13 +115,13 @@ async def test_a_denied_role_refuses(scene: Scene) -> None:
     fans = await role_of(scene, "Fans")
     said = told(await scene.admin("access deny", role=fans))
     assert f"Everybody can make clips but members with the role <@&{fans.id}>." in said
-    assert f"Nobody with your role <@&{fans.id}>" in await refused(scene)
+    assert f"With your role <@&{fans.id}> you may make no clips" in await refused(scene)
 
 
 async def test_where_a_role_is_allowed_the_others_are_shut_out(scene: Scene) -> None:
     said = told(await scene.admin("access allow", role=scene.bosses))
     assert f"From now on only members with the role <@&{scene.bosses.id}> can make clips." in said
-    assert f"takes the role: <@&{scene.bosses.id}>" in await refused(scene)
+    assert f"takes the role <@&{scene.bosses.id}>, which you do not have" in await refused(scene)
     fans = await role_of(scene, "Fans")
     await scene.admin("access allow", role=fans)
     assert await welcome(scene)
@@ -160,6 +177,25 @@ async def test_only_the_blocked_member_is_refused(scene: Scene) -> None:
     assert await welcome(scene)
 
 
+async def test_what_a_blocked_member_still_has_waiting_is_told(scene: Scene) -> None:
+    there = await scene.elsewhere()
+    await there.alice.slash(there.channel, "video text", prompt="a whale")
+    await scene.bob.slash(scene.channel, "video text", prompt="a squid")
+    assert "still wait" not in told(await scene.admin("access deny", member=scene.alice))
+    await scene.admin("access allow", member=scene.alice)
+    await scene.video()
+    said = told(await scene.admin("access deny", member=scene.alice))
+    assert said.endswith(
+        "1 clip of theirs still waits ($0.3294): `/admin tasks find member:` shows it, `/admin tasks cancel` gives "
+        "the hold back."
+    )
+    await scene.admin("access allow", member=scene.alice)
+    await scene.video(count=2)
+    assert "3 clips of theirs still wait ($0.9882): `/admin tasks find member:` shows them" in told(
+        await scene.admin("access deny", member=scene.alice)
+    )
+
+
 async def test_oneself_and_the_bot_are_spared(scene: Scene) -> None:
     assert "That is you" in told(await scene.admin("access deny", member=scene.carol))
     bot = UserHandle(scene.env, scene.env.backend.bot_user)
@@ -199,7 +235,10 @@ async def raw_block(scene: Scene, hours: int) -> str:
 
 async def test_a_prompt_with_a_blocked_word_is_refused_and_the_word_named(scene: Scene) -> None:
     said = told(await scene.admin("access deny", word="Bád  THING"))
-    assert said == "Denied: `bad thing`.\nBlocked words: 1 of at most 500."
+    assert (
+        said
+        == "Denied: `bad thing`.\nBlocked words: 1 of at most 500.\nWhole words only: nude does not block nudes."
+    )
     said = await refused(scene, prompt="a ＢＡＤ-thing\u200b in the sea")
     assert "has a word that is blocked in this server: `bad thing`. Say it in other words" in said
     await scene.video(prompt="a bad, nothing")

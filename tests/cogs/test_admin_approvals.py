@@ -114,12 +114,19 @@ async def test_switched_off_new_clips_go_on_and_what_waits_still_waits(scene: Sc
     assert await states(scene) == ["held", "queued"]
 
 
+async def test_one_hour_is_not_called_hours(scene: Scene) -> None:
+    channel = moderators_channel(scene)
+    answer = told(await scene.admin("approvals", above="0.30", channel=channel, hours=1))
+    assert f"<#{channel.id}>, 1 hour at most; then" in answer
+    assert ", for 1 hour, in" in (await audit(scene))[0].after
+
+
 async def test_the_audit_knows_before_and_after(scene: Scene) -> None:
     channel = await asking(scene)
     await scene.admin("approvals", above="off")
     off, on = await audit(scene)
     assert (on.actor_id, on.action, on.before) == (scene.carol.id, "approvals", "off, in no channel")
-    assert on.after == off.before == f"above $0.10, for 24 h, in <#{channel.id}>"
+    assert on.after == off.before == f"above $0.10, for 24 hours, in <#{channel.id}>"
 
 
 async def test_a_member_without_the_right_changes_nothing(scene: Scene) -> None:
@@ -263,11 +270,11 @@ async def test_declined_nothing_is_spent_and_the_member_reads_why(scene: Scene) 
 
 async def test_the_question_then_says_who_declined_and_why_without_the_pictures(scene: Scene) -> None:
     channel = await asked(scene, "image", first_frame=("p.png", picture()))
-    await decline(scene, channel, "too many whales")
+    await decline(scene, channel, "too many whales!")
     await tell(scene)
     head = said(scene, channel)[0].splitlines()[0]
     assert head.startswith(f"🚫 **Declined** by <@{scene.carol.id}>: 1 clip of <@{scene.alice.id}>, $0.3294.")
-    assert head.endswith("Reason: too many whales. Nothing was spent.")
+    assert head.endswith("Reason: too many whales! Nothing was spent.")
     assert (labels(scene, channel), scene.shown(channel)[0].attachments) == ([], [])
 
 

@@ -108,8 +108,8 @@ async def test_each_step_of_a_budget_is_told_once(open_bot: Open) -> None:
         half, eighty = await alarms_after(scene, channel, 3)
         anew = f"<t:{int(FEBRUARY.timestamp())}:R>"
         assert half == (
-            "⚠️ This server's budget for one month is 65 % used up: $0.00 spent and $0.6588 held of $1.00. "
-            f"It starts anew {anew}. "
+            "⚠️ The operator's budget for this server for one month is 65 % used up: $0.00 spent and $0.6588 held "
+            f"of $1.00. It starts anew {anew}. "
             "`/admin report` shows who spent it, only the bot's operator can raise it."
         )
         assert "is 98 % used up: $0.00 spent and $0.9882 held of $1.00." in eighty
@@ -131,7 +131,7 @@ async def test_a_budget_used_up_to_the_last_cent_is_told(open_bot: Open) -> None
         channel = await told_in(scene)
         (words,) = await alarms_after(scene, channel, 1)
         assert words.startswith(
-            "🛑 This server's budget for one month is used up: $0.00 spent and $0.3294 held of $0.3294. Clips are"
+            "🛑 The operator's budget for this server for one month is used up: $0.00 spent and $0.3294 held of "
         )
 
 
@@ -163,7 +163,7 @@ async def test_a_budget_of_the_servers_own_says_who_can_change_it(scene: Scene) 
     channel = await told_in(scene)
     (words,) = await alarms_after(scene, channel, 1)
     assert words == (
-        "⚠️ The budget this server has set itself in total is 82 % used up: $0.00 spent and $0.3294 held of $0.40. "
+        "⚠️ This server's budget in total is 82 % used up: $0.00 spent and $0.3294 held of $0.40. "
         "`/admin report` shows who spent it, `/admin limits` changes it."
     )
 

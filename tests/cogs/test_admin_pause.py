@@ -28,7 +28,7 @@ async def override(scene: Scene, allowed: dict[Any, bool]) -> None:
 async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: Scene) -> None:
     assert "Paused." in told(await paused(scene))
     said = told(await scene.video())
-    assert "paused new clips: we look into spam" in said
+    assert "paused new clips: we look into spam. Nothing was held. Clips that a provider has" in said
     assert await nothing_happened(scene)
 
 
@@ -64,8 +64,9 @@ async def test_whoever_waits_reads_why_until_it_goes_on(scene: Scene) -> None:
     assert told(await scene.alice.slash(scene.channel, "tasks list")).count(words) == 2
     task_id = (await scene.tasks())[0].id
     assert words in told(await scene.alice.slash(scene.channel, "tasks show", task=task_id))
-    await scene.admin("pause", reason="lunch")
-    assert "Paused by an admin: Lunch." in await redrawn(scene)
+    await scene.admin("pause", reason="lunch?")
+    assert "Paused by an admin: Lunch? $0.3294" in await redrawn(scene)
+    assert "paused new clips: lunch? Nothing was held." in told(await scene.video())
     await scene.admin("resume")
     shown = await redrawn(scene)
     assert "Paused" not in shown
