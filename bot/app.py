@@ -25,6 +25,7 @@ from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
 from bot.domain.privacy import Keeping
 from bot.domain.servers import zone_names
+from bot.domain.task import Task
 from bot.posting.board import Board
 from bot.posting.moderation import Moderation
 from bot.posting.reports import ReportWriter
@@ -35,6 +36,7 @@ from bot.services import notices as notice_parts
 from bot.services.access import Access
 from bot.services.approvals import Approvals
 from bot.services.checkup import Checkup
+from bot.services.clip_reports import ClipReports
 from bot.services.delivering import Delivering
 from bot.services.engine import Engine, Stages
 from bot.services.files import Files
@@ -50,22 +52,29 @@ from bot.services.packing import Packing
 from bot.services.parked import Parked
 from bot.services.privacy import Privacy
 from bot.services.reading import Reading
+from bot.services.remakes import Remakes
+from bot.services.removals import Removals
 from bot.services.reports import Reports
 from bot.services.requests import Requests
 from bot.services.retention import Retention
 from bot.services.router import Router
 from bot.services.signals import Signals
+from bot.services.stories import Stories
 from bot.services.submitting import Submitting
 from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import admin, buttons, money, privacy, tasks, video
+from cogs import admin, buttons, clips, money, privacy, tasks, video
+from cogs.removing import Removing
+from cogs.reporting import Reporting
+from cogs.stitching import Stitching
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
+from storage.clip_reports import ClipReportStore
 from storage.database import Database, open_database
 from storage.erasures import ErasureStore
 from storage.ledger import LedgerStore
@@ -73,10 +82,12 @@ from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.privacy import PrivacyStore
 from storage.refunds import RefundStore
+from storage.removals import RemovalStore
 from storage.reports import ReportStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -130,6 +141,9 @@ class _Stores:
         self.alarms = AlarmStore(database)
         self.refunds = RefundStore(database)
         self.audit = AuditStore(database)
+        self.stories = StoryStore(database)
+        self.removals = RemovalStore(database)
+        self.clip_reports = ClipReportStore(database)
         self.reports = ReportStore(database.slow)
         self.spending = SpendingStore(database.slow)
         self.searches = SearchStore(database.slow)
@@ -146,6 +160,7 @@ class _Core:
     stores: _Stores
     signals: Signals
     providers: Mapping[str, Provider]
+    downloads: Downloads
     router: Router
     access: Access
     requests: Requests
@@ -208,6 +223,10 @@ async def build(
             new_id=make_id,
         )
         client = await stack.enter_async_context(Conch(stores.marks))
+
+        def under_clip(task: Task) -> discord.ui.View:
+            return clip_buttons.view(task)
+
         cancel_button = buttons.cancel_button(requests, signals.changed)
         timetable = Timetable(_rules(settings), clock, await _forecast(stores.tasks))
         paces = Paces(catalog, monotonic)
@@ -216,12 +235,13 @@ async def build(
             stores.tasks,
             catalog,
             cancel_button=cancel_button,
+            clip_buttons=under_clip,
             ready_at=timetable.ready_at,
             monotonic=monotonic,
         )
         hooks, links = await _public(settings, stores.marks, clock)
         links_last = settings.clip_link_days * _DAY if links else 0
-        files = Files(settings.data_dir, stores.tasks, links_last=links_last)
+        files = Files(settings.data_dir, stores.tasks, links_last=links_last, keep=settings.keep)
         core = _Core(
             settings=settings,
             catalog=catalog,
@@ -230,6 +250,7 @@ async def build(
             stores=stores,
             signals=signals,
             providers=providers,
+            downloads=outbound.downloads,
             router=router,
             access=access,
             requests=requests,
@@ -251,9 +272,18 @@ async def build(
         retention = Retention(ErasureStore(database), files, providers, keeping, clock, signals.changed)
         own_data = _own_data(core, retention, keeping)
         admins, admin_buttons = _admin(core, own, reports, writer, notices.look_again)
+        placing = video.Video(requests, stores.tasks, board, signals.wake, clock)
+        clip_buttons = _clip_buttons(core, placing)
         client.install(
-            [admins, *_members(core, own), privacy.group(own_data)],
-            [cancel_button, *decide_buttons, *admin_buttons, own.button, own_data.button],
+            [admins, *_members(core, own, placing), privacy.group(own_data)],
+            [
+                cancel_button,
+                *clip_buttons.all,
+                *decide_buttons,
+                *admin_buttons,
+                own.button,
+                own_data.button,
+            ],
         )
         if settings.http_port is not None:
             await stack.enter_async_context(
@@ -311,6 +341,7 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
     return tasks.Tasks(
         core.stores.tasks,
         core.stores.ledger,
+        core.stores.stories,
         core.requests,
         core.catalog,
         core.providers,
@@ -332,10 +363,25 @@ def _keeping(settings: Settings) -> Keeping:
     return Keeping(settings.keep_prompts_days, settings.keep_clips_days, settings.operator_contact)
 
 
-def _members(core: _Core, own: tasks.Tasks) -> _Commands:
+def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
+    stores, kept = core.stores, core.files.kept
+    remakes = Remakes(core.catalog, core.downloads, kept, providers=core.enabled)
+    ordering = clips.Ordering(stores.tasks, remakes, placing, core.catalog, core.enabled)
+    removals = Removals(stores.removals, stores.tasks, core.files, core.clock, core.signals.changed)
+    reports = ClipReports(stores.clip_reports, stores.servers, core.clock)
+    removing = Removing(stores.tasks, removals)
+    reporting = Reporting(stores.tasks, reports, removals)
+    stories = Stories(stores.stories, core.downloads, kept)
+    return clips.ClipButtons(
+        under_clips=[*ordering.buttons, removing.button, reporting.button],
+        stitch=Stitching(stores.tasks, stories).button,
+        elsewhere=reporting.answers,
+    )
+
+
+def _members(core: _Core, own: tasks.Tasks, placing: video.Video) -> _Commands:
     """What everybody may use."""
     usages = Usages(core.stores.spending, core.stores.limits, core.stores.servers, core.clock)
-    placing = video.Video(core.requests, core.stores.tasks, core.board, core.signals.wake, core.clock)
     return [
         video.group(placing, core.catalog, core.enabled),
         tasks.group(own),

@@ -45,6 +45,7 @@ class Settings(BaseModel):
     user_concurrency: int = 2
     poll_seconds: float = 5
     task_deadline_minutes: float = 60
+    keep_days: int = 30
     sandbox_seconds: float = 5
     http_port: int | None = None
     public_url: str | None = None
@@ -59,6 +60,11 @@ class Settings(BaseModel):
     trusted_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: str = "INFO"
+
+    @property
+    def keep(self) -> int:
+        """Milliseconds for which pictures and last frames are kept."""
+        return self.keep_days * 86_400_000
 
     @property
     def limits(self) -> list[Limit]:
@@ -145,6 +151,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         task_deadline_minutes=read.parsed(
             "TASK_DEADLINE_MINUTES", _number(0.01, 10080), base.task_deadline_minutes
         ),
+        keep_days=read.parsed("KEEP_DAYS", _whole(0, 3650), base.keep_days),
         sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
         http_port=read.parsed("HTTP_PORT", _whole(0, 65535), None),
         public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),

@@ -30,7 +30,9 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
             )
         async with open_database(settings.database) as database:
             store = TaskStore(database)
-            parked = Parked(store, Files(settings.data_dir, store), app.now, lambda _: None)
+            parked = Parked(
+                store, Files(settings.data_dir, store, keep=settings.keep), app.now, lambda _: None
+            )
             return await control.answer(parked, asked)
 
     said = await control.ask_or_do(settings.data_dir, request, alone)

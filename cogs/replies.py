@@ -40,14 +40,16 @@ def task_history(
     theirs: Sequence[ProviderEvent],
     *,
     paused: str | None = None,
+    story: str = "",
 ) -> str:
     """One task's whole life with its ledger lines, and the provider's own history where there is one.
 
-    `paused` as in `texts.status_line`.
+    `paused` as in `texts.status_line`; `story` is a line about the clips around it.
     """
     lines = [
         texts.progress_head(task, catalog, length=120),
         texts.status_line(task, catalog, paused=paused),
+        *([story] if story else []),
         "**Ledger**",
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
         "**History**",

@@ -23,8 +23,10 @@ from cogs import own_list, replies
 from cogs.acknowledge import acknowledge
 from cogs.finding import STAGE_NAMES, known
 from cogs.pages import Turn, page_button, view_of
+from cogs.story_words import AFTER, BEFORE, story_line
 from storage.ledger import LedgerStore
 from storage.searches import SearchStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
 _SILENT = discord.AllowedMentions.none()
@@ -37,10 +39,11 @@ _ONLY_THE_OPERATOR = "The clip is too large for Discord; the operator has it in 
 class Tasks:
     """What the three commands and the list's buttons do, apart from their options."""
 
-    def __init__(  # noqa: PLR0913 - what a task is made of, kept and shown
+    def __init__(  # noqa: PLR0913 - all that a task's history tells of, and the ways to hand over its clip
         self,
         tasks: TaskStore,
         ledger: LedgerStore,
+        stories: StoryStore,
         requests: Requests,
         catalog: Catalog,
         providers: Mapping[str, Provider],
@@ -53,6 +56,7 @@ class Tasks:
     ) -> None:
         self._tasks = tasks
         self._ledger = ledger
+        self._stories = stories
         self._requests = requests
         self._catalog = catalog
         self._providers = providers
@@ -122,6 +126,10 @@ class Tasks:
             await self._ledger.of_task(task.id),
             await self._theirs(task),
             paused=await self._tasks.pause_reason(task.server_id),
+            story=story_line(
+                await self._stories.until(task, most=BEFORE + 2),
+                await self._stories.after(task, limit=AFTER + 1),
+            ),
         )
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:

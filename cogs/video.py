@@ -58,7 +58,11 @@ class Video:
     ) -> None:
         if not await acknowledge(interaction, ephemeral=False) or interaction.guild_id is None:
             return
-        placed = await self._requests.place(_order(interaction, mode, options, attachments))
+        await self.order(interaction, order_of(interaction, mode, options, attachments))
+
+    async def order(self, interaction: discord.Interaction[Any], order: Order) -> None:
+        """Place what an interaction orders that was acknowledged for everybody to see."""
+        placed = await self._requests.place(order)
         if placed.again:
             return
         try:
@@ -153,12 +157,13 @@ def _options(catalog: Catalog, menu: Sequence[Offer]) -> Callable[[F], F]:
     return decorate
 
 
-def _order(
+def order_of(
     interaction: discord.Interaction[Any],
     mode: Mode,
     options: dict[str, Any],
-    attachments: Sequence[discord.Attachment],
+    attachments: Sequence[discord.Attachment] = (),
 ) -> Order:
+    """The options as an order of the member's, to be made where the member is."""
     return Order(
         interaction_id=interaction.id,
         server_id=interaction.guild_id or 0,

@@ -27,9 +27,10 @@ class ErasureStore:
     # ----------------------------------------------------------------- intents
 
     async def ask(self, member_id: int, at: int) -> None:
-        """Keep on disk that every task a member has by now is to be erased, the ended ones first of all."""
+        """Keep on disk that every task a member has by now is to be erased; their words in reports go at once."""
 
         def work(tx: Transaction) -> int:
+            tx.run("UPDATE clip_reports SET reason = '' WHERE member_id = :member", member=member_id)
             return tx.run(
                 """
                 UPDATE tasks SET erase_asked_at = :at WHERE id IN (

@@ -25,6 +25,10 @@ FROM audit WHERE {_NAMED} AND id > :after ORDER BY id LIMIT :limit"""  # noqa: S
 _DECIDED = """
 SELECT interaction_id AS id, server_id, until, channel_id, message_id, decision, decided_by, shown FROM approvals
 WHERE decided_by = :member AND interaction_id > :after ORDER BY interaction_id LIMIT :limit"""
+#: Clips that the member has reported.
+_REPORTED = """
+SELECT id, task_id, server_id, at, reason, decision FROM clip_reports
+WHERE member_id = :member AND id > :after ORDER BY id LIMIT :limit"""
 #: The tasks of a page: of one server, from one moment to another.
 _OF_PAGE = """
 tasks.member_id = :member AND tasks.server_id = :server
@@ -121,6 +125,7 @@ class PrivacyStore:
             ("limits", _LIMITS),
             ("audit", _AUDIT),
             ("approvals", _DECIDED),
+            ("clip_reports", _REPORTED),
         ):
             async for found in self._paged(table, sql, member_id):
                 yield found

@@ -60,4 +60,6 @@ def task_of(row: sqlite3.Row) -> Task:
         charged_micros=row["charged_micros"],
         erase_asked_at=row["erase_asked_at"],
         erased_at=row["erased_at"],
+        parent_id=row["parent_id"],
+        removed_by=row["removed_by"],
     )

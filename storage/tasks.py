@@ -534,10 +534,10 @@ def _insert(tx: Transaction, task: Task) -> None:
         """
         INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
           resolution, prompt, camera, enhance, first_frame_path, last_frame_path, provider, price_micros,
-          list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls)
+          list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls, parent_id)
         VALUES (:id, :interaction, :ordinal, :server, :channel, :member, :mode, :model, :duration,
           :resolution, :prompt, :camera, :enhance, :first, :last, :provider, :price,
-          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0)
+          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0, :parent)
         """,
         id=task.id,
         interaction=task.interaction_id,
@@ -561,6 +561,7 @@ def _insert(tx: Transaction, task: Task) -> None:
         at=task.created_at,
         due=task.due_at,
         approval_until=task.approval_until,
+        parent=task.parent_id,
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")

@@ -60,6 +60,7 @@ class Task:
     `tried` are the providers that did not take it and never will. `approval_until` is set while a moderator's
     click is waited for, `waiting_since` once that or a pause of the server is over. `charged_micros` is what the
     provider itself says it charged. `erase_asked_at` is when the member wanted its words and pictures gone.
+    `parent_id` is the clip that this one goes on from; `removed_by` whoever had the posted clip removed.
     """
 
     id: str
@@ -100,6 +101,8 @@ class Task:
     charged_micros: int | None = None
     erase_asked_at: int | None = None
     erased_at: int | None = None
+    parent_id: str | None = None
+    removed_by: int | None = None
 
     @property
     def erased(self) -> bool:

@@ -58,10 +58,11 @@ class Board(Delivery):
         catalog: Catalog,
         *,
         cancel_button: Callable[[str, str], discord.ui.Item[Any]],
+        clip_buttons: Callable[[Task], discord.ui.View],
         ready_at: Callable[[Task], int | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(client, catalog, monotonic)
+        super().__init__(client, catalog, monotonic, clip_buttons=clip_buttons)
         self._tasks = tasks
         self._cancel_button = cancel_button
         self._ready_at = ready_at

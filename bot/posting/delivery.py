@@ -35,10 +35,20 @@ _REMEMBERED_SECONDS = 3600
 
 
 class Delivery:
-    def __init__(self, client: discord.Client, catalog: Catalog, monotonic: Callable[[], float]) -> None:
+    """`clip_buttons` makes those that stand under a clip."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        catalog: Catalog,
+        monotonic: Callable[[], float],
+        *,
+        clip_buttons: Callable[[Task], discord.ui.View],
+    ) -> None:
         self._client = client
         self._catalog = catalog
         self._monotonic = monotonic
+        self._clip_buttons = clip_buttons
         #: The smallest file that was refused, and until when that counts, by server and by what its boosts allow.
         self._refused: dict[tuple[int, int], tuple[int, float]] = {}
 
@@ -107,6 +117,7 @@ class Delivery:
         return await place.send(
             texts.ready_message(task, self._catalog, cost_micros=cost_micros, parcel=parcel),
             files=await asyncio.to_thread(attachments, task, parcel),
+            view=self._clip_buttons(task),
             # Makes Discord return the first message when a lost answer makes discord.py send it twice.
             nonce=task.id[:_NONCE_LENGTH],
             allowed_mentions=mentions,

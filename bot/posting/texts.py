@@ -144,6 +144,8 @@ def _outcome(task: Task, name: str) -> str:
     match task.state:
         case TaskState.SUCCEEDED:
             return _ready(task)
+        case TaskState.DELIVERED if task.removed_by is not None:
+            return f"🗑️ Deleted by <@{task.removed_by}>."
         case TaskState.DELIVERED:
             return (
                 "✅ Handed to you in private."

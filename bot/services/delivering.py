@@ -80,6 +80,7 @@ class Delivering:
             message_id=posted.message_id,
             note=f"posted, {parcel.change}" if parcel.file else "posted as a link",
         )
+        await self._files.kept.take_end_of_delivered(task, self._files.clip(task))
         # A message from before a crash may carry a link that this try did not need.
         await self._files.forget_clip(task, linked=again or parcel.link is not None)
         await self._files.forget_pictures(task)

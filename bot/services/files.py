@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.domain.errors import StorageError
 from bot.domain.ports import Clock
 from bot.domain.task import FINAL, Task, TaskState
+from bot.services.kept import Kept
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -21,13 +22,14 @@ class Files:
     """Below the data folder. A file's name begins with the id it belongs to.
 
     `links_last` is milliseconds for which the clip of a delivered task can be fetched by a link; 0 where by none.
+    `keep` is for how many of them after its delivery `kept` keeps what belongs to a clip; 0 for not at all.
     """
 
-    def __init__(self, folder: Path, tasks: TaskStore, *, links_last: int = 0) -> None:
-        self._clips = folder / "clips"
-        self._frames = folder / "frames"
+    def __init__(self, folder: Path, tasks: TaskStore, *, links_last: int = 0, keep: int = 0) -> None:
+        self._clips, self._frames = folder / "clips", folder / "frames"
         self._tasks = tasks
         self._links_last = links_last
+        self.kept = Kept(folder, tasks, keep=keep)
 
     def clip(self, task: Task) -> Path:
         """As it came from the provider."""
@@ -41,19 +43,7 @@ class Files:
         await asyncio.to_thread(self._clips.mkdir, parents=True, exist_ok=True)
 
     async def forget_pictures(self, task: Task) -> None:
-        """Remove the pictures once no clip of the same command needs them."""
-        siblings = await self._tasks.of_interaction(task.interaction_id)
-        if all(sibling.state in FINAL for sibling in siblings):
-            for frame in (task.first_frame, task.last_frame):
-                if frame is not None:
-                    await self._remove(Path(frame.path))
-
-    async def _remove(self, picture: Path) -> None:
-        try:
-            await asyncio.to_thread(picture.unlink, missing_ok=True)
-        except OSError as error:
-            # What was done is done all the same.
-            log.warning("%s stays until the next start: %s", picture, error)
+        await self.kept.forget_pictures(task)
 
     async def forget_clip(self, task: Task, *, linked: bool) -> None:
         """Remove the files of a clip that its member has; `linked`: the original stays as long as links last."""
@@ -69,25 +59,30 @@ class Files:
             if all(sibling.state in FINAL or sibling.stranded for sibling in siblings):
                 gone.add(str(interaction_id))
         await asyncio.to_thread(_remove_of, gone, (self._clips, self._frames))
+        for task in tasks:
+            await self.kept.forget_end(task)
+
+    async def forget_posted(self, task: Task) -> None:
+        """Remove what is left of a clip whose message was deleted: nobody shall have it any more."""
+        await self.forget_clip(task, linked=False)
+        await self.kept.forget_end(task)
 
     async def sweep(self, at: int) -> None:
-        """At start: remove what a crash left behind, and clips whose links are over."""
-        # Listed before the tasks are read: a picture that comes later belongs to a command just being placed.
-        frames = await asyncio.to_thread(_owners, self._frames)
-        kept = {str(number) for number in await self._tasks.unfinished_interactions()}
-        await asyncio.to_thread(_remove, frames, kept)
+        """At start: remove what a crash left behind, and what is too old."""
+        await self.kept.sweep(at, orphans=True)
         await self._sweep_clips(await asyncio.to_thread(_owners, self._clips), at)
 
     async def sweep_daily(self, clock: Clock) -> None:
-        """Remove clips whose links are over, until cancelled."""
+        """Remove what is too old, until cancelled."""
         while True:
             await asyncio.sleep(_DAY_SECONDS)
             try:
+                await self.kept.sweep(clock())
                 files = await asyncio.to_thread(_owners, self._clips)
                 # Files on their way begin with a dot, and so have no owner.
                 await self._sweep_clips({file: owner for file, owner in files.items() if owner}, clock())
             except (StorageError, OSError) as error:
-                log.warning("clips whose links are over stay for another day: %s", error)
+                log.warning("files that are too old stay for another day: %s", error)
 
     async def _sweep_clips(self, files: Mapping[Path, str], at: int) -> None:
         kept = {owner for owner in set(files.values()) if await self._needed(owner, at)}

@@ -44,6 +44,9 @@ class Attachment:
 class Order:
     """One command as the member sent it, unchecked. Ids are Discord's; `upload_limit` is bytes.
 
+    A path among the `attachments` is a picture of ours, kept of the clip that is made again or, as its `parent_id`,
+    gone on from.
+
     `role_ids` are the member's; `around_ids` are what the channel lies in, the nearest first: a thread's channel, its
     category.
     """
@@ -59,10 +62,11 @@ class Order:
     camera: str | None = None
     count: int = 1
     enhance: bool = True
-    attachments: tuple[Attachment, ...] = ()
+    attachments: tuple[Attachment | Path, ...] = ()
     upload_limit: int | None = None
     role_ids: frozenset[int] = frozenset()
     around_ids: tuple[int, ...] = ()
+    parent_id: str | None = None
 
 
 class Requests:
@@ -156,7 +160,8 @@ class Requests:
         except StaleTask:
             raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
         siblings = await self._tasks.of_interaction(task.interaction_id)
-        if all(sibling.state in FINAL for sibling in siblings):
+        # Those of a delivered clip are kept for a while.
+        if all(sibling.state in FINAL - {TaskState.DELIVERED} for sibling in siblings):
             await asyncio.to_thread(
                 _remove, [frame for frame in (task.first_frame, task.last_frame) if frame]
             )
@@ -298,6 +303,7 @@ class Requests:
                 created_at=at,
                 changed_at=at,
                 due_at=at + _ANNOUNCE_MILLISECONDS,
+                parent_id=order.parent_id,
             )
             for ordinal in range(order.count)
         ]
@@ -316,13 +322,16 @@ class Requests:
             raise
         return frames
 
-    async def _prepare_frame(self, attachment: Attachment, target: Path, rules: ImageRules) -> None:
+    async def _prepare_frame(self, attachment: Attachment | Path, target: Path, rules: ImageRules) -> None:
+        await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
+        if isinstance(attachment, Path):
+            await pictures.prepare(attachment, target, rules, name="the clip's picture")
+            return
         if attachment.size > rules.max_bytes:
             raise PictureRefused(
                 f"`{_shown(attachment.name)}` has {attachment.size / 1e6:.1f} MB; at most "
                 f"{rules.max_bytes / 1e6:.0f} MB are allowed. Send a smaller copy."
             )
-        await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
         raw = target.with_suffix(".upload")
         try:
             await self._downloads.fetch(attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS)

@@ -49,7 +49,7 @@ async def test_every_mode_goes_from_the_command_to_a_playable_clip(
     link = f"https://discord.com/channels/{scene.guild.id}/{scene.channel.id}/{clip.id}"
     assert progress.content == f"✅ Ready: {link} `{task.id}`"
     assert (progress.components, progress.attachments) == ([], [])
-    assert scene.files() == []
+    assert [name.split("/")[0] for name in scene.files()] == ["ends", *("frames" for _ in frames)]
 
 
 async def test_what_is_spent_is_what_the_provider_charged(scene: Scene, real_clip: bytes) -> None:

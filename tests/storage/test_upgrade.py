@@ -85,7 +85,9 @@ def of_0001(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file that knows the first migration alone, with the rows of 0.1.0."""
     folder = tmp_path_factory.mktemp("old")
     migrations = ROOT / "storage" / "migrations"
-    shutil.copytree(migrations, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__", "000[2-9]*"))
+    shutil.copytree(
+        migrations, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__", "000[2-9]*")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "_FOLDER", folder / "migrations")
         migrate.upgrade(folder / "conch.db")
