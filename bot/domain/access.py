@@ -7,9 +7,12 @@ from enum import StrEnum
 
 from bot.domain import words
 from bot.domain.errors import Refusal
+from bot.domain.plain import plain
 
 MOST_WORDS = 500
 WORD_LENGTH = 100
+#: Characters of an admin's reason in a refusal: all 300 that may be given, with an escape before each.
+REASON_SHOWN = 600
 #: Names in one sentence, so that it stays one.
 _NAMED = 20
 
@@ -155,7 +158,8 @@ def verdict(
 def _of_member(rules: Sequence[Rule], member_id: int) -> str | None:
     for rule in _of(rules, Kind.MEMBER, allowed=False):
         if int(rule.subject) == member_id:
-            reason = f" The reason: {rule.reason.rstrip('.')}." if rule.reason else ""
+            given = plain(rule.reason.rstrip("."), length=REASON_SHOWN)
+            reason = f" The reason: {given}." if given else ""
             if rule.until is None:
                 return (
                     f"An admin has blocked you from making clips in this server.{reason} {_ask('to end it')}"

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from bot.domain import access, words
-from bot.domain.access import MOST_WORDS, WORD_LENGTH, Kind, Rule
+from bot.domain.access import MOST_WORDS, REASON_SHOWN, WORD_LENGTH, Kind, Rule
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.plain import plain
 from bot.domain.ports import Clock
 from storage.access import AccessStore
 from storage.servers import ServerStore
@@ -21,8 +22,9 @@ Subject = tuple[Kind, str]
 
 def paused(reason: str) -> str:
     """The refusal while an admin has switched new clips off."""
+    shown = plain(reason, length=REASON_SHOWN)
     return (
-        f"An admin of this server has paused new clips: {reason} Nothing was held; clips under way are still "
+        f"An admin of this server has paused new clips: {shown} Nothing was held; clips under way are still "
         "finished. Try again later."
     )
 

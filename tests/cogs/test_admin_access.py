@@ -127,6 +127,11 @@ async def test_everyone_is_no_role_to_rule_out(scene: Scene) -> None:
 # ------------------------------------------------------------------ members
 
 
+async def test_a_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("access deny", member=scene.alice, reason="**x** [here](https://evil.example).")
+    assert r"The reason: \*\*x\*\* \[here\](https\://evil\.example)." in await refused(scene)
+
+
 async def test_a_block_ends_by_itself(scene: Scene) -> None:
     said = told(await scene.admin("access deny", member=scene.alice, **{"for": 6}, reason="spam  in\nhere"))
     until = scene.now() // 1000 + 6 * HOUR

@@ -32,6 +32,11 @@ async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: 
     assert await nothing_happened(scene)
 
 
+async def test_the_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("pause", reason="**x** [here](https://evil.example)")
+    assert r"paused new clips: \*\*x\*\* \[here\](https\://evil\.example)" in told(await scene.video())
+
+
 async def test_resumed_it_goes_on(scene: Scene) -> None:
     await paused(scene)
     assert "made here again" in told(await scene.admin("resume"))
