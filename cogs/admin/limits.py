@@ -27,9 +27,10 @@ _DESCRIPTIONS = {
     "period": "A day, a month, or in total, which never starts anew",
 }
 _LEAVE = "conch:limit:leave"
-#: All that a confirming button knows, so that it works after a restart: the limit, and the micros it replaces.
+#: All that a confirming button knows, so that it works after a restart: the limit, and the micros it replaces. Ids
+#: have one spelling: a limit stored under another would apply to nobody.
 _PROPOSAL = re.compile(
-    r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>[0-9]{0,20}):(?P<period>day|month|total)"
+    r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>([1-9][0-9]{0,19})?):(?P<period>day|month|total)"
     r":(?P<micros>[0-9]{1,15}):(?P<before>[0-9]{1,15}|none)"
 )
 

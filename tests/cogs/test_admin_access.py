@@ -331,6 +331,13 @@ async def test_many_rules_have_pages_of_whole_messages(scene: Scene) -> None:
         assert len(options(listing)) == len(lines) == last - first + 1
 
 
+@pytest.mark.parametrize("page", [0, -1])
+async def test_before_the_first_page_is_the_first(scene: Scene, page: int) -> None:
+    await given(scene, Rule(Kind.WORD, "bad", allowed=False))
+    listing = await scene.raw("admin access list", member=scene.carol, page=(4, page))
+    assert told(listing).splitlines()[1:] == [r"1\. bad: blocked word"]
+
+
 async def test_a_rule_is_removed_from_the_list(scene: Scene) -> None:
     await given(scene, *[Rule(Kind.WORD, f"w{number}", allowed=False) for number in range(21)])
     listing, older = [await scene.admin("access list", page=2) for _ in range(2)]
