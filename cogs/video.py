@@ -12,6 +12,7 @@ from bot.domain.catalog import Catalog, Mode, Offer
 from bot.posting.board import Board
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
+from cogs.people import must_know_server, role_ids
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -58,6 +59,7 @@ class Video:
     ) -> None:
         if not await acknowledge(interaction, ephemeral=False) or interaction.guild_id is None:
             return
+        must_know_server(interaction)
         placed = await self._requests.place(_order(interaction, mode, options, attachments))
         if placed.again:
             return
@@ -173,7 +175,7 @@ def _order(
         enhance=options["enhance"],
         attachments=tuple(Attachment(file.filename, file.url, file.size) for file in attachments),
         upload_limit=interaction.filesize_limit,
-        role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),
+        role_ids=role_ids(interaction.user),
         around_ids=_around(interaction.channel),
     )
 

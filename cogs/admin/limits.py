@@ -17,6 +17,7 @@ from bot.services.limits import LimitRules, RolesOf, amount_of
 from cogs.acknowledge import on_error
 from cogs.admin import limit_words
 from cogs.admin.answers import answer, begin, name_of_server
+from cogs.people import role_ids
 
 Whom = discord.Member | discord.User | discord.Role
 
@@ -68,7 +69,7 @@ def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]
     ) -> None:
         if server_id := await begin(interaction):
             limit = _limit(server_id, whom, period, micros=0)
-            done = await rules.clear(limit, interaction.user.id, _role_ids(whom))
+            done = await rules.clear(limit, interaction.user.id, role_ids(whom))
             await answer(interaction, limit_words.cleared(done))
 
     @limits.command(name="zone", description="Where this server's days and months begin at midnight")
@@ -170,18 +171,13 @@ def _target(whom: Whom | None) -> tuple[Scope, str]:
     return Scope.MEMBER, str(whom.id)
 
 
-def _role_ids(whom: Any) -> frozenset[int]:
-    """A member's; none for somebody who has left."""
-    return frozenset(role.id for role in getattr(whom, "roles", ()))
-
-
 def _roles_of(interaction: discord.Interaction[Any]) -> RolesOf:
     """Asks Discord: without the intent for members the bot knows nobody's roles."""
     guild = interaction.guild
 
     async def ask(member_id: int) -> frozenset[int] | None:
         try:
-            return _role_ids(await guild.fetch_member(member_id)) if guild else None
+            return role_ids(await guild.fetch_member(member_id)) if guild else None
         except discord.NotFound:
             return None
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
