@@ -174,7 +174,7 @@ async def build(
             clock=clock,
             new_id=make_id,
         )
-        client = await stack.enter_async_context(Conch(marks))
+        client = await stack.enter_async_context(Conch(marks, monotonic))
 
         def redraw(task: Task) -> None:
             board.changed(task)

@@ -6,6 +6,7 @@ import pytest
 
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
+from tests.cogs.overrides import override
 from tests.cogs.scene import Scene, drawn, nothing_happened, told
 
 REASON = (3, "the budget is being counted")
@@ -18,11 +19,6 @@ async def paused(scene: Scene) -> Any:
 async def raw_pause(scene: Scene, member: Any) -> Any:
     """As a client would that Discord lets through, whatever it should."""
     return await scene.raw("admin pause", member=member, reason=REASON)
-
-
-async def override(scene: Scene, allowed: dict[Any, bool]) -> None:
-    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
-    scene.guild.set_command_permissions(int(command["id"]), allowed)
 
 
 async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: Scene) -> None:
