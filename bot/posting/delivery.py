@@ -66,7 +66,7 @@ class Delivery:
             try:
                 return _posted(await self._send(place, task, cost_micros, clip=clip))
             except discord.HTTPException as error:
-                if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE and error.code != _TOO_LARGE:
+                if not is_too_large(error):
                     raise
                 log.info("task %s: Discord takes no file of this size here", task.id)
         if task.clip_url is None or not task.clip_url.startswith(("https://", "http://")):
@@ -153,6 +153,11 @@ async def own_messages(
 def is_closed(error: discord.HTTPException) -> bool:
     """The place is gone or closed to the bot; everything else may pass."""
     return error.status in {403, 404} or error.code in _CLOSED_CODES
+
+
+def is_too_large(error: discord.HTTPException) -> bool:
+    """A file is larger than Discord takes here."""
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == _TOO_LARGE
 
 
 def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
