@@ -1,5 +1,6 @@
 """A server's access rules: looked at before anything is held or fetched, and changed by its admins."""
 
+import asyncio
 from collections.abc import Sequence
 
 from bot.domain import access, words
@@ -53,8 +54,13 @@ class Access:
         server = await self._servers.get(server_id)
         if server.pause_reason is not None:
             raise Refusal(paused(server.pause_reason))
-        reason = access.verdict(
-            await self._store.concerning(member_id, server_id, self._clock()),
+        rules = await self._store.concerning(member_id, server_id, self._clock())
+        if not rules:
+            return
+        # In a thread: a prompt may fold to 36,000 signs, in which 500 words are looked for.
+        reason = await asyncio.to_thread(
+            access.verdict,
+            rules,
             member_id=member_id,
             role_ids=role_ids,
             channel_ids=channel_ids,

@@ -1,6 +1,8 @@
 """`/admin access`: every kind of rule refuses before anything is held, and only a server's admins change its own."""
 
 import re
+import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from simcord.actors import _component_interaction
 from simcord.builders import UserHandle
 from simcord.interactions import resolve_handle
 
+from bot.domain import words
 from bot.domain.access import Kind, Rule
 from storage.access import AccessStore
 from storage.audit import AuditStore
@@ -209,6 +212,23 @@ async def test_a_prompt_with_a_blocked_word_is_refused_and_the_word_named(scene:
     assert "has a word that is blocked in this server: `bad thing`. Say it in other words" in said
     await scene.video(prompt="a bad, nothing")
     assert await scene.task()
+
+
+async def test_words_are_looked_for_beside_the_event_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    find = words.found
+
+    def noted(blocked: Iterable[str], prompt: str) -> list[str]:
+        searched.append(threading.get_ident())
+        return find(blocked, prompt)
+
+    monkeypatch.setattr(words, "found", noted)
+    await scene.admin("access deny", word="bad")
+    assert await refused(scene, prompt="a bad cat")
+    assert searched
+    assert threading.get_ident() not in searched
 
 
 async def test_a_word_is_unblocked_however_it_is_written(scene: Scene) -> None:
