@@ -222,7 +222,7 @@ async def build(
             clock=clock,
             new_id=make_id,
         )
-        client = await stack.enter_async_context(Conch(stores.marks))
+        client = await stack.enter_async_context(Conch(stores.marks, monotonic))
 
         def under_clip(task: Task) -> discord.ui.View:
             return clip_buttons.view(task)

@@ -105,7 +105,12 @@ def erase_button(own: OwnData) -> type[discord.ui.DynamicItem[Any]]:
 
 def group(own: OwnData) -> app_commands.Group:
     """Also in direct messages: whoever has left a server still has their rights."""
-    commands = app_commands.Group(name="privacy", description="What this bot keeps of you")
+    commands = app_commands.Group(
+        name="privacy",
+        description="What this bot keeps of you",
+        # Also for those who have left the server.
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+    )
 
     @commands.command(name="show", description="What is stored of you, why and for how long")
     async def show(interaction: discord.Interaction[Any]) -> None:

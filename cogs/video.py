@@ -12,6 +12,7 @@ from bot.domain.catalog import Catalog, Mode, Offer
 from bot.posting.board import Board
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
+from cogs.people import must_know_server, role_ids
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Video:
 
     async def order(self, interaction: discord.Interaction[Any], order: Order) -> None:
         """Place what an interaction orders that was acknowledged for everybody to see."""
+        must_know_server(interaction)
         placed = await self._requests.place(order)
         if placed.again:
             return
@@ -178,7 +180,7 @@ def order_of(
         enhance=options["enhance"],
         attachments=tuple(Attachment(file.filename, file.url, file.size) for file in attachments),
         upload_limit=interaction.filesize_limit,
-        role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),
+        role_ids=role_ids(interaction.user),
         around_ids=_around(interaction.channel),
     )
 

@@ -16,11 +16,12 @@ def get(tx: Transaction, server_id: int) -> Server:
 
 
 def meet(tx: Transaction, server_id: int, name: str, at: int) -> None:
-    """Know a server, by its newest name."""
+    """Know a server, by its newest name; an empty one, of a server that Discord has not told of yet, is none."""
     tx.run(
         """
         INSERT INTO servers (id, name, first_seen_at) VALUES (:id, :name, :at)
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name
+        ON CONFLICT (id) DO UPDATE
+        SET name = CASE WHEN excluded.name = '' THEN servers.name ELSE excluded.name END
         """,
         id=server_id,
         name=name,

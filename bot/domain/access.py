@@ -7,10 +7,13 @@ from enum import StrEnum
 
 from bot.domain import words
 from bot.domain.errors import Refusal
+from bot.domain.plain import plain
 from bot.domain.prose import sentence
 
 MOST_WORDS = 500
 WORD_LENGTH = 100
+#: Characters of an admin's reason in a refusal: all 300 that may be given, with an escape before each.
+REASON_SHOWN = 600
 _OPENED = {
     "channel": "every other one would be open",
     "role": "members with any other or none could make clips",
@@ -173,7 +176,8 @@ def verdict(
 def _of_member(rules: Sequence[Rule], member_id: int) -> str | None:
     for rule in _of(rules, Kind.MEMBER, allowed=False):
         if int(rule.subject) == member_id:
-            reason = f" The reason: {sentence(rule.reason)}" if rule.reason else ""
+            given = sentence(plain(rule.reason, length=REASON_SHOWN)) if rule.reason else ""
+            reason = f" The reason: {given}" if given else ""
             if rule.until is None:
                 return (
                     f"An admin has blocked you from making clips in this server.{reason} {_ask('to end it')}"

@@ -176,6 +176,11 @@ def is_closed(error: discord.HTTPException) -> bool:
     return error.status in {403, 404} or error.code in _CLOSED_CODES
 
 
+def is_too_large(error: discord.HTTPException) -> bool:
+    """A file is larger than Discord takes here."""
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == _TOO_LARGE
+
+
 def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
     """Add why a place is closed to the bot; everything else is raised again."""
     if not is_closed(error):

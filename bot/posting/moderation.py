@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,8 +20,8 @@ from bot.domain.ports import Posted
 from bot.domain.servers import Server
 from bot.domain.task import Task
 from bot.posting import notices, texts
-from bot.posting.board import frame_files
 from bot.posting.delivery import is_closed, note_closed, own_messages
+from bot.posting.frames import noted, with_frames
 
 log = logging.getLogger(__name__)
 
@@ -58,12 +59,9 @@ class Moderation:
             sent = await self._asked_before(server, question, tasks[0])
             for channel in [] if sent else self._places(server, tasks[0]):
                 try:
-                    sent = await channel.send(
-                        self._words(server, question, tasks, spent, in_channel=channel.id),
-                        view=self._view(question),
-                        files=await asyncio.to_thread(_files, tasks[0]),
-                        nonce=f"q{question.interaction_id}",
-                        allowed_mentions=_SILENT,
+                    content = self._words(server, question, tasks, spent, in_channel=channel.id)
+                    sent = await with_frames(
+                        tasks[0], partial(self._ask, channel, question, tasks[0], content)
                     )
                     break
                 except discord.HTTPException as error:
@@ -71,6 +69,23 @@ class Moderation:
         if sent is None:
             raise NobodyThere(f"no channel to ask in is open to the bot ({'; '.join(reasons)})")
         return Posted(sent.channel.id, sent.id)
+
+    async def _ask(
+        self,
+        channel: discord.PartialMessageable,
+        question: Question,
+        task: Task,
+        content: str,
+        files: list[discord.File],
+        note: str,
+    ) -> discord.Message:
+        return await channel.send(
+            noted(content, note),
+            view=self._view(question),
+            files=[*files, *_whole_prompt(task)],
+            nonce=f"q{question.interaction_id}",
+            allowed_mentions=_SILENT,
+        )
 
     async def redraw(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> None:
         changes: dict[str, Any] = {
@@ -191,12 +206,11 @@ async def _told() -> AsyncIterator[None]:
         raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
 
 
-def _files(task: Task) -> list[discord.File]:
-    """The pictures, and the prompt where the message does not show it whole."""
-    files = frame_files(task)
-    if notices.is_cut(task):
-        files.append(discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt"))
-    return files
+def _whole_prompt(task: Task) -> list[discord.File]:
+    """The prompt as a file, where the message does not show it whole."""
+    if not notices.is_cut(task):
+        return []
+    return [discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt")]
 
 
 def _button_ids(message: discord.Message) -> set[str | None]:

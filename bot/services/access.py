@@ -1,12 +1,14 @@
 """A server's access rules: looked at before anything is held or fetched, and changed by its admins."""
 
+import asyncio
 from collections.abc import Sequence
 
 from bot.domain import access, words
-from bot.domain.access import MOST_WORDS, WORD_LENGTH, Kind, Rule
+from bot.domain.access import MOST_WORDS, REASON_SHOWN, WORD_LENGTH, Kind, Rule
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
 from bot.domain.money import dollars
+from bot.domain.plain import plain
 from bot.domain.ports import Clock
 from bot.domain.prose import sentence
 from storage.access import AccessStore
@@ -24,8 +26,9 @@ Subject = tuple[Kind, str]
 
 def paused(reason: str) -> str:
     """The refusal while an admin has switched new clips off."""
+    shown = plain(reason, length=REASON_SHOWN)
     return (
-        f"An admin of this server has paused new clips: {sentence(reason)} Nothing was held. Clips that a provider "
+        f"An admin of this server has paused new clips: {sentence(shown)} Nothing was held. Clips that a provider "
         "has are still finished; those that wait stay held. Try again later."
     )
 
@@ -54,8 +57,13 @@ class Access:
         server = await self._servers.get(server_id)
         if server.pause_reason is not None:
             raise Refusal(paused(server.pause_reason))
-        reason = access.verdict(
-            await self._store.concerning(member_id, server_id, self._clock()),
+        rules = await self._store.concerning(member_id, server_id, self._clock())
+        if not rules:
+            return
+        # In a thread: a prompt may fold to 36,000 signs, in which 500 words are looked for.
+        reason = await asyncio.to_thread(
+            access.verdict,
+            rules,
             member_id=member_id,
             role_ids=role_ids,
             channel_ids=channel_ids,

@@ -143,9 +143,9 @@ async def show(
     *,
     before: str = "",
 ) -> None:
-    """One page of the rules, the last where there are fewer; `before` stands above it."""
+    """One page of the rules, the nearest there is; `before` stands above it."""
     pages = max(1, -(-len(rules) // _PAGE))
-    page = min(page, pages)
+    page = max(1, min(page, pages))
     start = (page - 1) * _PAGE
     numbered = list(enumerate(rules[start : start + _PAGE], start + 1))
     if not numbered:

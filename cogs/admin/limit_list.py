@@ -15,8 +15,8 @@ from cogs.admin import limit_words
 from cogs.admin.answers import answer, begin
 from cogs.admin.members import roles_of
 
-#: A limit as ids and values of clicks carry it.
-WHICH = r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>[0-9]{0,20}):(?P<period>day|month|total)"
+#: A limit as ids and values of clicks carry it. An id of Discord's has one spelling: another would mean nobody.
+WHICH = r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>([1-9][0-9]{0,19})?):(?P<period>day|month|total)"
 _MENU = "conch:limits:clear"
 _OPTIONS = 25
 _LABEL_LENGTH = 100

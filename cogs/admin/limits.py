@@ -15,7 +15,8 @@ from bot.services.limits import LimitRules, amount_of
 from cogs.acknowledge import on_error
 from cogs.admin import limit_list, limit_words
 from cogs.admin.answers import answer, begin, name_of_server
-from cogs.admin.members import role_ids, roles_of
+from cogs.admin.members import roles_of
+from cogs.people import role_ids
 
 Whom = discord.Member | discord.User | discord.Role
 

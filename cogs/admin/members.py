@@ -7,11 +7,7 @@ import discord
 
 from bot.domain.errors import Refusal
 from bot.services.limits import RolesOf
-
-
-def role_ids(member: Any) -> frozenset[int]:
-    """A member's; none for somebody who has left."""
-    return frozenset(role.id for role in getattr(member, "roles", ()))
+from cogs.people import role_ids
 
 
 def roles_of(interaction: discord.Interaction[Any]) -> RolesOf:

@@ -1,6 +1,8 @@
 """`/admin access`: every kind of rule refuses before anything is held, and only a server's admins change its own."""
 
 import re
+import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from simcord.actors import _component_interaction
 from simcord.builders import UserHandle
 from simcord.interactions import resolve_handle
 
+from bot.domain import words
 from bot.domain.access import Kind, Rule
 from storage.access import AccessStore
 from storage.audit import AuditStore
@@ -144,6 +147,11 @@ async def test_everyone_is_no_role_to_rule_out(scene: Scene) -> None:
 # ------------------------------------------------------------------ members
 
 
+async def test_a_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("access deny", member=scene.alice, reason="**x** [here](https://evil.example).")
+    assert r"The reason: \*\*x\*\* \[here\](https\://evil\.example)." in await refused(scene)
+
+
 async def test_a_block_ends_by_itself(scene: Scene) -> None:
     said = told(await scene.admin("access deny", member=scene.alice, **{"for": 6}, reason="spam  in\nhere"))
     until = scene.now() // 1000 + 6 * HOUR
@@ -243,6 +251,23 @@ async def test_a_prompt_with_a_blocked_word_is_refused_and_the_word_named(scene:
     assert "has a word that is blocked in this server: `bad thing`. Say it in other words" in said
     await scene.video(prompt="a bad, nothing")
     assert await scene.task()
+
+
+async def test_words_are_looked_for_beside_the_event_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    find = words.found
+
+    def noted(blocked: Iterable[str], prompt: str) -> list[str]:
+        searched.append(threading.get_ident())
+        return find(blocked, prompt)
+
+    monkeypatch.setattr(words, "found", noted)
+    await scene.admin("access deny", word="bad")
+    assert await refused(scene, prompt="a bad cat")
+    assert searched
+    assert threading.get_ident() not in searched
 
 
 async def test_a_word_is_unblocked_however_it_is_written(scene: Scene) -> None:
@@ -363,6 +388,13 @@ async def test_many_rules_have_pages_of_whole_messages(scene: Scene) -> None:
         lines = told(listing).splitlines()[1:]
         assert [line.split("\\.")[0] for line in (lines[0], lines[-1])] == [str(first), str(last)]
         assert len(options(listing)) == len(lines) == last - first + 1
+
+
+@pytest.mark.parametrize("page", [0, -1])
+async def test_before_the_first_page_is_the_first(scene: Scene, page: int) -> None:
+    await given(scene, Rule(Kind.WORD, "bad", allowed=False))
+    listing = await scene.raw("admin access list", member=scene.carol, page=(4, page))
+    assert told(listing).splitlines()[1:] == [r"1\. bad: blocked word"]
 
 
 async def test_a_rule_is_removed_from_the_list(scene: Scene) -> None:

@@ -21,6 +21,7 @@ from tests.cogs.moderators import (
     said,
     tell,
 )
+from tests.cogs.overrides import override
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, told
 from tests.cogs.test_buttons import press
@@ -339,8 +340,7 @@ async def test_who_lost_the_right_before_sending_the_modal_decides_nothing(scene
     channel = await asked(scene)
     shown = await click(scene, channel, "Decline")
     (field,) = [part for row in shown.modal["components"] for part in row["components"]]
-    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
-    scene.guild.set_command_permissions(int(command["id"]), {scene.bosses: False})
+    await override(scene, {scene.bosses: False})
     assert "Manage Server" in told(await scene.carol.submit_modal(shown, {field["custom_id"]: "no"}))
     assert await states(scene) == ["held"]
 

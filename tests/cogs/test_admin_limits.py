@@ -311,6 +311,8 @@ async def test_who_lost_the_right_meanwhile_clicks_in_vain(scene: Scene, label: 
         "member:7:day:-1:none",
         "member:7:day:1",
         "member:٧:day:1:none",
+        "member:007:day:1:none",
+        "role:0:day:1:none",
         "member:7:day:9999999999999999:none",
     ],
 )

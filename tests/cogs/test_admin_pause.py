@@ -6,6 +6,7 @@ import pytest
 
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
+from tests.cogs.overrides import override
 from tests.cogs.scene import Scene, drawn, nothing_happened, told
 from tests.cogs.test_tasks import listed
 
@@ -21,16 +22,16 @@ async def raw_pause(scene: Scene, member: Any) -> Any:
     return await scene.raw("admin pause", member=member, reason=REASON)
 
 
-async def override(scene: Scene, allowed: dict[Any, bool]) -> None:
-    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
-    scene.guild.set_command_permissions(int(command["id"]), allowed)
-
-
 async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: Scene) -> None:
     assert "Paused." in told(await paused(scene))
     said = told(await scene.video())
     assert "paused new clips: we look into spam. Nothing was held. Clips that a provider has" in said
     assert await nothing_happened(scene)
+
+
+async def test_the_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("pause", reason="**x** [here](https://evil.example)")
+    assert r"paused new clips: \*\*x\*\* \[here\](https\://evil\.example)" in told(await scene.video())
 
 
 async def test_resumed_it_goes_on(scene: Scene) -> None:

@@ -92,7 +92,8 @@ async def test_a_clip_that_nobody_can_be_given_is_kept_until_its_member_asks(
     await scene.video()
     scene.env.inject_error("POST", "/channels/*/messages", status=403, code=50007, times=None)
     await scene.step(4)
-    assert "could not be posted" in told(await scene.alice.slash(scene.channel, "tasks list"))
+    listed = await scene.alice.slash(scene.channel, "tasks list")
+    assert "could not be posted" in listed.response.embeds[0].description
     shown = await scene.alice.slash(scene.channel, "tasks show", task="task0001")
     assert scene.env.backend.cdn.get(shown.response.attachments[0].url) == real_clip
     assert (await scene.task()).state is TaskState.DELIVERED

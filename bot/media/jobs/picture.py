@@ -16,6 +16,8 @@ from bot.media.jobs import Refused
 
 MAX_PIXELS = 40_000_000
 LONG_SIDE = 2560
+#: Bytes of a frame, whatever its provider takes: it is shown on Discord, where a file may have 10 MiB everywhere.
+FRAME_BYTES = 9_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP")
 #: What Pillow raises for broken data, besides its own UnidentifiedImageError (an OSError).
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)
@@ -54,7 +56,7 @@ def run(source: str, target: str, rules: dict[str, Any], name: str) -> dict[str,
             f"{name} is a {kind} picture that is damaged or cut short ({_reason(error)}). "
             "Open it, save it again and attach that."
         ) from error
-    written = _save(picture, Path(target), rules["max_bytes"], name)
+    written = _save(picture, Path(target), min(rules["max_bytes"], FRAME_BYTES), name)
     return {"width": picture.width, "height": picture.height, "bytes": written, "was": was}
 
 
