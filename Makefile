@@ -12,7 +12,7 @@ run: $(VENV)/.run
 	$(BIN)/python -m bot run
 
 test: check
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import bot.catalog
 from bot.domain.catalog import Mode
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Job, Posted, Provider, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
@@ -25,6 +26,7 @@ from bot.services.engine import Engine, Stages
 from bot.services.files import Files
 from bot.services.forecast import Forecast
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.reading import Reading
 from bot.services.router import Router
 from bot.services.submitting import Submitting
@@ -89,12 +91,15 @@ class Nobody:
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         pass
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:  # noqa: ARG002 - the protocol's
+        return 0
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         raise NotImplementedError
 
 
-def fill(count: int, due_at: int) -> Callable[[Transaction], None]:
-    """Tasks that a provider works on, of a hundred members, each with a prompt of the usual length."""
+def fill(count: int, due_at: int, state: TaskState) -> Callable[[Transaction], None]:
+    """Tasks that a provider works on or is to get, of a hundred members, each with a prompt of the usual length."""
 
     def work(tx: Transaction) -> None:
         tx.run("INSERT INTO servers (id, name, first_seen_at) VALUES (1, 'server', 0)")
@@ -105,13 +110,15 @@ def fill(count: int, due_at: int) -> Callable[[Transaction], None]:
                   duration, resolution, prompt, enhance, provider, price_micros, list_micros, state, created_at,
                   changed_at, submitted_at, due_at, polls, job_id, progress_channel_id, progress_message_id)
                 VALUES (:id, :number, 0, 1, 1, :member, 'text', 'hailuo-02', 10, '768p', :prompt, 1, :provider,
-                  450000, 450000, 'processing', :at, :at, :at, :due, 3, :id, 1, 1)
+                  450000, 450000, :state, :at, :at, :at, :due, 3, :job, 1, 1)
                 """,
                 id=f"task{number:012}",
                 number=number,
                 member=number % 100,
                 prompt=PROMPT,
                 provider=NAME,
+                state=state.value,
+                job=None if state is TaskState.HELD else f"task{number:012}",
                 at=START,
                 due=due_at,
             )
@@ -125,7 +132,7 @@ async def engine_with(
 ) -> AsyncIterator[tuple[Engine, Instant]]:
     with tempfile.TemporaryDirectory() as folder:
         # By another process: what filling takes is not what waiting takes.
-        await asyncio.to_thread(child, "fill", folder, str(count), str(due_at))
+        await asyncio.to_thread(child, "fill", folder, str(count), str(due_at), "processing")
         async with open_database(Path(folder) / "conch.db") as database:
             provider = Instant()
             engine = made(database, provider, Path(folder), clock)
@@ -140,6 +147,8 @@ def made(database: Database, provider: Instant, folder: Path, clock: Callable[[]
     tasks = TaskStore(database)
     common: tuple[TaskStore, dict[str, Provider], Nobody] = (tasks, {NAME: provider}, Nobody())
     timetable, files = Timetable(Rules(), clock, Forecast()), Files(folder, tasks)
+    paces = Paces(catalog, time.monotonic)
+    packing = Packing(tasks, {}, files, None, timetable, paces)
     reading = Reading(*common, files, timetable)
     router = Router(catalog, [NAME], monotonic=time.monotonic, tell=print)
     return Engine(
@@ -148,12 +157,11 @@ def made(database: Database, provider: Instant, folder: Path, clock: Callable[[]
         stages=Stages(
             Submitting(*common, reading, router, timetable, None),
             reading,
-            Delivering(*common, files, timetable, Paces(catalog, time.monotonic)),
+            Delivering(*common, files, packing, timetable, paces),
             files,
         ),
-        paces=Paces(catalog, time.monotonic),
+        paces=paces,
         timetable=timetable,
-        user_concurrency=Rules().user_concurrency,
     )
 
 
@@ -169,6 +177,29 @@ async def steps(count: int) -> dict[str, float]:
         for _ in range(STEPS):
             await engine.step()
         return {"cpu": (time.process_time() - started) / STEPS, "memory": memory()}
+
+
+async def queue() -> dict[str, float]:
+    """Find who is next among many that wait, and what place the last one is shown; neither on the loop's thread."""
+    with tempfile.TemporaryDirectory() as folder:
+        await asyncio.to_thread(child, "fill", folder, str(WAITING), str(START), "held")
+        async with open_database(Path(folder) / "conch.db") as database:
+            tasks = TaskStore(database)
+            last = await tasks.get(f"task{WAITING - 1:012}")
+            if last is None or await tasks.ahead_of(last) != WAITING - 1:
+                raise SystemExit("the last one does not stand behind all others")
+            next_ = await fastest(lambda: tasks.startable(NAME, START, per_member=2, limit=10))
+            return {"next": next_, "place": await fastest(lambda: tasks.ahead_of(last))}
+
+
+async def fastest(call: Callable[[], Awaitable[object]]) -> float:
+    """Seconds, the best of ten."""
+    found = []
+    for _ in range(10):
+        began = time.perf_counter()
+        await call()
+        found.append(time.perf_counter() - began)
+    return min(found)
 
 
 async def polls() -> dict[str, float]:
@@ -222,6 +253,7 @@ async def sleeping_polls() -> dict[str, float]:
 CASES: dict[str, Callable[[], Coroutine[Any, Any, dict[str, float]]]] = {
     "step-none": lambda: steps(0),
     "step-many": lambda: steps(WAITING),
+    "queue": queue,
     "poll": polls,
     "sleepers-none": lambda: sleepers(0),
     "sleepers-many": lambda: sleepers(WAITING),
@@ -229,9 +261,9 @@ CASES: dict[str, Callable[[], Coroutine[Any, Any, dict[str, float]]]] = {
 }
 
 
-async def filled(folder: str, count: str, due_at: str) -> dict[str, float]:
+async def filled(folder: str, count: str, due_at: str, state: str) -> dict[str, float]:
     async with open_database(Path(folder) / "conch.db") as database:
-        await database.write(fill(int(count), int(due_at)))
+        await database.write(fill(int(count), int(due_at), TaskState(state)))
     return {}
 
 
@@ -264,6 +296,11 @@ def table() -> list[str]:
         line(
             f"  that is, for each of the {WAITING:,}", f"{(many['cpu'] - none['cpu']) / WAITING * 1e6:.3f} us"
         ),
+        line(
+            f"the next to start of {WAITING:,} held, not on the loop",
+            f"{found['queue']['next'] * 1e3:.1f} ms",
+        ),
+        line("the place shown in that queue, not on the loop", f"{found['queue']['place'] * 1e3:.1f} ms"),
         line(
             f"memory for {WAITING:,} waiting, above none",
             f"{memory_ours / 1e6:.1f} MB",

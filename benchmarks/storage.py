@@ -6,6 +6,9 @@
 Every run has a fresh file with `synchronous=FULL`; designs take turns, figures are medians of the rounds. Two
 transactions: `place`, as a command makes it (four limits checked, task, hold, event), and `hold`, its three inserts
 alone. aiosqlite replays the statements of `place` without its Python. Ends with 1 where a floor is missed.
+
+Two more rows are `place` where admins have set limits of every scope and period, for ever among them: in a new file,
+and in one whose ledger has 100,000 entries. Their ratio is that to `place` without them.
 """
 
 import argparse
@@ -28,6 +31,7 @@ import aiosqlite
 from bot.domain.catalog import Format, Mode
 from bot.domain.limits import Limit, Period, Scope
 from bot.domain.task import Task, TaskState
+from storage import ledger
 from storage.database import Database, Transaction, connect, open_database
 from storage.limits import LimitStore
 from storage.tasks import TaskStore
@@ -41,6 +45,8 @@ PEER = "aiosqlite, one connection + lock"
 #: At 100 callers. The aims of reliability.md are 10x for B1 and 5 ms for B3; noise must not fail a build.
 RATIO_FLOOR = {"hold": 5.0, "place": 2.5}
 STALL_CEILING_MS = 25.0
+#: What a limit over years of entries may add to a lone hold: a balance is always the sum of its entries.
+GROWN_CEILING_MS = 10.0
 START = 1_795_132_800_000
 #: 360 a day: what the operator's default limit of 100 dollars a day lets through.
 APART = 240_000
@@ -50,6 +56,8 @@ LIMITS = [
     Limit(Scope.BOT, Period.DAY, 10**15),
     Limit(Scope.PROVIDER, Period.DAY, 10**15),
 ]
+ENTRIES = 100_000
+SERVERS, ROLES = range(1, 21), frozenset({901, 902})
 FIRST = Task(
     id="",
     interaction_id=0,
@@ -86,7 +94,7 @@ class Run:
 def draft(number: int) -> Task:
     """The tasks of a busy bot: 1,000 members in 20 servers."""
     at = START + number * APART
-    server, member = number % 20, number * 7919 % 1000
+    server, member = number % 20 + 1, number * 7919 % 1000
     task = replace(FIRST, id=f"{number:010}", interaction_id=number, server_id=server, member_id=member)
     return replace(task, created_at=at, due_at=at)
 
@@ -154,7 +162,7 @@ def inserts(statements: Sequence[Statement]) -> list[Statement]:
 async def ours_place(file: Path, _: list[list[Statement]]) -> AsyncIterator[Call]:
     async with open_database(file) as database:
         store = TaskStore(database)
-        yield lambda number: store.place([draft(number)], server_name="Harbour")
+        yield lambda number: store.place([draft(number)], server_name="Harbour", role_ids=ROLES)
 
 
 @asynccontextmanager
@@ -195,11 +203,15 @@ async def aiosqlite_and_lock(file: Path, transactions: list[list[Statement]]) ->
 
 
 Design = Callable[[Path, list[list[Statement]]], Any]
+OURS = "TaskStore.place (ours)"
+ADMINS, GROWN = "  with limits of admins", "  and 100,000 ledger entries"
 DESIGNS: dict[tuple[str, str], Design] = {
     ("hold", "writer thread, group commit (ours)"): ours_hold,
     ("hold", PEER): aiosqlite_and_lock,
-    ("place", "TaskStore.place (ours)"): ours_place,
+    ("place", OURS): ours_place,
     ("place", PEER): aiosqlite_and_lock,
+    ("place", ADMINS): ours_place,
+    ("place", GROWN): ours_place,
 }
 
 
@@ -237,7 +249,7 @@ def books(file: Path, count: int) -> None:
     """Every transaction is in the file, with its hold."""
     with closing(sqlite3.connect(file)) as connection:
         tasks, held = connection.execute(
-            "SELECT (SELECT COUNT(*) FROM tasks), (SELECT SUM(held_micros) FROM ledger)"
+            "SELECT (SELECT COUNT(*) FROM tasks WHERE state = 'held'), (SELECT SUM(held_micros) FROM ledger)"
         ).fetchone()
     if (tasks, held) != (count, count * FIRST.price_micros):
         raise SystemExit(f"the books do not balance: {tasks} tasks, {held} micros held")
@@ -275,17 +287,66 @@ def raw(template: Path, transactions: list[list[Statement]], batch: int) -> floa
 
 
 def _add_servers(tx: Transaction) -> None:
-    for server in range(20):
+    for server in SERVERS:
         tx.run("INSERT INTO servers (id, name, first_seen_at) VALUES (:id, 'Harbour', 0)", id=server)
 
 
-async def prepared(folder: Path) -> Path:
-    """A migrated file with the limits, and with the servers that a lone hold needs."""
-    template = folder / "conch.db"
-    async with open_database(template) as database:
+def _add_admins_limits(tx: Transaction) -> None:
+    """In every server: for everyone, two roles, ten members and the server itself, in every period."""
+    members = [("member", str(member)) for member in range(10)]
+    for server in SERVERS:
+        for scope, subject in [("member", ""), ("role", "901"), ("role", "902"), ("server", ""), *members]:
+            for period in Period:
+                tx.run(
+                    """
+                    INSERT INTO limits (server_id, scope, subject, period, micros)
+                    VALUES (:server, :scope, :subject, :period, :micros)
+                    """,
+                    server=server,
+                    scope=scope,
+                    subject=subject,
+                    period=period.value,
+                    micros=10**15,
+                )
+
+
+def _add_years(tx: Transaction) -> None:
+    """Delivered clips of the time before, each with its hold and its settle."""
+    for number in range(1, ENTRIES // 2 + 1):
+        task = draft(-number)
+        tx.run(
+            """
+            INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
+              resolution, prompt, enhance, provider, price_micros, list_micros, state, created_at, changed_at, polls,
+              job_id, message_id, end_shown)
+            VALUES (:id, :number, 0, :server, 1, :member, 'text', 'hailuo-2.3', 6, '768p', :prompt, 1, 'mindvideo',
+              :price, :price, 'delivered', :at, :at, 0, :id, 1, 1)
+            """,
+            id=task.id,
+            number=task.interaction_id,
+            server=task.server_id,
+            member=task.member_id,
+            prompt=task.prompt,
+            price=task.price_micros,
+            at=task.created_at,
+        )
+        ledger.hold(tx, task)
+        ledger.settle(tx, task, task.price_micros, task.created_at)
+
+
+async def prepared(folder: Path) -> dict[str, Path]:
+    """Migrated files with the limits, and with the servers that a lone hold needs, by the design's name."""
+    plain, admins, grown = (folder / f"{name}.db" for name in ("plain", "admins", "grown"))
+    async with open_database(plain) as database:
         await LimitStore(database).set_operators(LIMITS)
         await database.write(_add_servers)
-    return template
+    shutil.copy(plain, admins)
+    async with open_database(admins) as database:
+        await database.write(_add_admins_limits)
+    shutil.copy(admins, grown)
+    async with open_database(grown) as database:
+        await database.write(_add_years)
+    return {OURS: plain, ADMINS: admins, GROWN: grown}
 
 
 Results = dict[tuple[str, str, int], list[Run]]
@@ -295,12 +356,13 @@ async def all_runs(rounds: int) -> tuple[Results, dict[tuple[str, int], list[flo
     results: Results = {}
     limits: dict[tuple[str, int], list[float]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        template = await prepared(Path(folder))
+        templates = await prepared(Path(folder))
+        template = templates[OURS]
         place = await recorded(template, 3000)
         for _ in range(rounds):
             for callers in CALLERS:
                 for (kind, name), design in DESIGNS.items():
-                    run = await one_run(template, kind, design, place, callers)
+                    run = await one_run(templates.get(name, template), kind, design, place, callers)
                     results.setdefault((kind, name, callers), []).append(run)
             for kind in ("hold", "place"):
                 for batch in (1, 100):
@@ -322,15 +384,19 @@ def report(results: Results, limits: dict[tuple[str, int], list[float]]) -> list
     for (kind, name, callers), runs in results.items():
         rate, stall = median(runs, lambda run: run.per_second), median(runs, lambda run: run.stall_ms)
         p50, p99 = median(runs, lambda run: run.p50_ms), median(runs, lambda run: run.p99_ms)
-        ratio = rate / median(results[kind, PEER, callers], lambda run: run.per_second)
+        beside = OURS if name in {ADMINS, GROWN} else PEER
+        ratio = rate / median(results[kind, beside, callers], lambda run: run.per_second)
         figures = (f"{rate:,.0f}", f"{p50:.2f}", f"{p99:.2f}", f"{stall:.1f}", f"{ratio:.1f}x")
         sys.stdout.write(line(kind, name, callers, *figures))
         if (
-            name != PEER
+            beside == PEER != name
             and callers == CALLERS[-1]
             and (ratio < RATIO_FLOOR[kind] or stall > STALL_CEILING_MS)
         ):
             missed.append(f"{kind}: {ratio:.1f}x of {PEER}, the loop stood still for {stall:.1f} ms")
+    lone, grown = (median(results["place", name, 1], lambda run: run.p50_ms) for name in (ADMINS, GROWN))
+    if grown - lone > GROWN_CEILING_MS:
+        missed.append(f"{ENTRIES:,} entries make a lone hold {grown - lone:.1f} ms slower")
     for (kind, batch), found in limits.items():
         name = f"limit: raw sqlite3, {batch} to a commit"
         sys.stdout.write(line(kind, name, "-", f"{statistics.median(found):,.0f}", "", "", "", ""))

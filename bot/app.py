@@ -23,6 +23,8 @@ from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
+from bot.domain.privacy import Keeping
+from bot.domain.servers import zone_names
 from bot.domain.task import Task
 from bot.posting.board import Board
 from bot.posting.moderation import Moderation
@@ -30,9 +32,11 @@ from bot.posting.reports import ReportWriter
 from bot.providers import wire
 from bot.providers.downloads import Downloads
 from bot.providers.registry import PROVIDERS, Parts
+from bot.services import notices as notice_parts
 from bot.services.access import Access
 from bot.services.approvals import Approvals
 from bot.services.checkup import Checkup
+from bot.services.clip_reports import ClipReports
 from bot.services.delivering import Delivering
 from bot.services.drafts import Drafts
 from bot.services.engine import Engine, Stages
@@ -40,36 +44,52 @@ from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
 from bot.services.limits import LimitRules
+from bot.services.links import ClipLinks
 from bot.services.moderators import Moderators
-from bot.services.notices import Notices, Stores
+from bot.services.notices import Notices
 from bot.services.oversight import Oversight
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.parked import Parked
+from bot.services.privacy import Privacy
 from bot.services.reading import Reading
+from bot.services.remakes import Remakes
+from bot.services.removals import Removals
 from bot.services.reports import Reports
 from bot.services.requests import Requests
+from bot.services.retention import Retention
 from bot.services.router import Router
+from bot.services.signals import Signals
+from bot.services.stories import Stories
 from bot.services.submitting import Submitting
 from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
-from cogs import admin, animate, buttons, money, tasks, video
+from cogs import admin, animate, buttons, clips, money, privacy, tasks, video
+from cogs.removing import Removing
+from cogs.reporting import Reporting
+from cogs.stitching import Stitching
 from storage import lock
 from storage.access import AccessStore
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
 from storage.audit import AuditStore
+from storage.clip_reports import ClipReportStore
 from storage.database import Database, open_database
 from storage.drafts import DraftStore
+from storage.erasures import ErasureStore
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
+from storage.privacy import PrivacyStore
 from storage.refunds import RefundStore
+from storage.removals import RemovalStore
 from storage.reports import ReportStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -79,6 +99,8 @@ _ID_LENGTH = 16
 _HOOKS_SIGNED_WITH = "hook secret"
 #: Seconds.
 _LONGEST_LOGIN_PAUSE = 60
+#: Milliseconds.
+_DAY = 86_400_000
 
 
 def now() -> int:
@@ -100,34 +122,58 @@ class App:
     board: Board
     notices: Notices
     drafts: Drafts
+    retention: Retention
     database: Database
     tasks: TaskStore
     ledger: LedgerStore
+    files: Files
+
+
+class _Stores:
+    """All that is kept, in one database. What may read for seconds has a connection of its own."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.tasks = TaskStore(database)
+        self.ledger = LedgerStore(database)
+        self.limits = LimitStore(database)
+        self.servers = ServerStore(database)
+        self.marks = MarkStore(database)
+        self.access = AccessStore(database)
+        self.approvals = ApprovalStore(database)
+        self.alarms = AlarmStore(database)
+        self.refunds = RefundStore(database)
+        self.audit = AuditStore(database)
+        self.stories = StoryStore(database)
+        self.removals = RemovalStore(database)
+        self.clip_reports = ClipReportStore(database)
+        self.reports = ReportStore(database.slow)
+        self.spending = SpendingStore(database.slow)
+        self.searches = SearchStore(database.slow)
 
 
 @dataclass(frozen=True, slots=True)
 class _Core:
-    """What commands are made of. `redraw` tells of a changed task, `wake` that something may be due."""
+    """What the engine, the moderators' desk and the commands are made of."""
 
     settings: Settings
     catalog: Catalog
     clock: Clock
-    database: Database
-    tasks: TaskStore
-    ledger: LedgerStore
-    limits: LimitStore
-    servers: ServerStore
-    marks: MarkStore
+    monotonic: Callable[[], float]
+    stores: _Stores
+    signals: Signals
     providers: Mapping[str, Provider]
+    downloads: Downloads
     router: Router
     access: Access
     requests: Requests
     client: Conch
+    timetable: Timetable
+    paces: Paces
     board: Board
     files: Files
+    packing: Packing
     drafts: Drafts
-    redraw: Callable[[Task], None]
-    wake: Callable[[], None]
 
     @property
     def enabled(self) -> list[str]:
@@ -152,25 +198,27 @@ async def build(
 ) -> AsyncIterator[App]:
     """Open and connect everything; nothing runs yet. `SetupError` says what the operator must change."""
     catalog = catalogs.load(settings.catalog_file)
+    await asyncio.to_thread(zone_names)  # read from disk once, before anybody waits for it
     discord_setup.prepare(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         stack.callback(_alone(settings.data_dir).release)
         outbound = await open_outbound(stack, settings)
         providers = open_providers(stack, settings, catalog, clock, outbound)
-        enabled = list(settings.providers)
-        task_store, ledger, limits = TaskStore(database), LedgerStore(database), LimitStore(database)
-        marks, servers = MarkStore(database), ServerStore(database)
-        await limits.set_operators(settings.limits)
+        stores, signals = _Stores(database), Signals()
+        await stores.limits.set_operators(settings.limits)
         router = Router(
-            catalog, enabled, monotonic=monotonic, tell=lambda text: log.error("operator: %s", text)
+            catalog,
+            settings.providers,
+            monotonic=monotonic,
+            tell=lambda text: log.error("operator: %s", text),
         )
-        access = Access(AccessStore(database), servers, clock)
+        access = Access(stores.access, stores.servers, clock)
         requests = Requests(
-            task_store,
+            stores.tasks,
             catalog,
             outbound.downloads,
-            providers=enabled,
+            providers=settings.providers,
             router=router,
             access=access,
             default_format=settings.default_format,
@@ -178,116 +226,182 @@ async def build(
             clock=clock,
             new_id=make_id,
         )
-        client = await stack.enter_async_context(Conch(marks))
+        client = await stack.enter_async_context(Conch(stores.marks, monotonic))
 
-        def redraw(task: Task) -> None:
-            board.changed(task)
-            notices.changed(task)
+        def under_clip(task: Task) -> discord.ui.View:
+            return clip_buttons.view(task)
 
-        def wake() -> None:
-            engine.wake()
-            notices.wake()
-
-        cancel_button = buttons.cancel_button(requests, redraw)
-        timetable = Timetable(_rules(settings), clock, await _forecast(task_store))
+        cancel_button = buttons.cancel_button(requests, signals.changed)
+        timetable = Timetable(_rules(settings), clock, await _forecast(stores.tasks))
+        paces = Paces(catalog, monotonic)
         board = Board(
             client,
-            task_store,
+            stores.tasks,
             catalog,
             cancel_button=cancel_button,
+            clip_buttons=under_clip,
             ready_at=timetable.ready_at,
             monotonic=monotonic,
         )
-        hooks = Hooks(settings.public_url, await _secret(marks)) if settings.public_url else None
-        paces = Paces(catalog, monotonic)
-        files = Files(settings.data_dir, task_store)
-        reading = Reading(task_store, providers, board, files, timetable)
-        stages = Stages(
-            Submitting(task_store, providers, board, reading, router, timetable, hooks),
-            reading,
-            Delivering(task_store, providers, board, files, timetable, paces),
-            files,
-        )
-        engine = Engine(
-            task_store,
-            providers,
-            board,
-            catalog,
-            stages=stages,
-            paces=paces,
-            timetable=timetable,
-            user_concurrency=settings.user_concurrency,
-        )
+        hooks, links = await _public(settings, stores.marks, clock)
+        links_last = settings.clip_link_days * _DAY if links else 0
+        files = Files(settings.data_dir, stores.tasks, links_last=links_last, keep=settings.keep)
         core = _Core(
             settings=settings,
             catalog=catalog,
             clock=clock,
-            database=database,
-            tasks=task_store,
-            ledger=ledger,
-            limits=limits,
-            servers=servers,
-            marks=marks,
+            monotonic=monotonic,
+            stores=stores,
+            signals=signals,
             providers=providers,
+            downloads=outbound.downloads,
             router=router,
             access=access,
             requests=requests,
             client=client,
+            timetable=timetable,
+            paces=paces,
             board=board,
             files=files,
+            packing=Packing(stores.tasks, providers, files, links, timetable, paces),
             drafts=Drafts(DraftStore(database), requests.drafts, clock),
-            redraw=redraw,
-            wake=wake,
         )
-        reports = Reports(ReportStore(database), SpendingStore(database), limits, servers, clock)
+        engine = _engine(core, hooks)
+        reports = Reports(stores.reports, stores.spending, stores.limits, stores.servers, clock)
         writer = ReportWriter(reports, catalog, cache=core.cache)
-        questions = ApprovalStore(database)
-        deciding = Approvals(questions, files, clock, changed=redraw, wake=wake)
-        decide_buttons = admin.approvals.buttons(deciding)
-        notices = Notices(
-            Stores(task_store, ledger, servers, questions, AlarmStore(database)),
-            deciding,
-            Moderation(client, catalog, buttons=lambda question: [one(question) for one in decide_buttons]),
-            board,
-            writer.write,
-            clock,
-            monotonic=monotonic,
-        )
+        notices, decide_buttons = _notices(core, writer)
+        signals.listen(changed=board.changed, wake=engine.wake)
+        signals.listen(changed=notices.changed, wake=notices.wake)
         own = _own_tasks(core)
-        admins, admin_buttons = _admin(core, own, reports, writer)
-        placing = video.Video(requests, task_store, board, wake, clock, core.drafts, catalog)
+        keeping = _keeping(settings)
+        retention = Retention(ErasureStore(database), files, providers, keeping, clock, signals.changed)
+        own_data = _own_data(core, retention, keeping)
+        admins, admin_buttons = _admin(core, own, reports, writer, notices.look_again)
+        placing = video.Video(requests, stores.tasks, board, signals.wake, clock, core.drafts, catalog)
         animating = _animating(core, placing)
+        clip_buttons = _clip_buttons(core, placing)
         client.install(
-            [admins, *_members(core, own, placing), animate.command(animating)],
-            [cancel_button, placing.shapes.button, *decide_buttons, *admin_buttons],
+            [admins, *_members(core, own, placing), privacy.group(own_data), animate.command(animating)],
+            [
+                cancel_button,
+                placing.shapes.button,
+                *clip_buttons.all,
+                *decide_buttons,
+                *admin_buttons,
+                own.button,
+                own_data.button,
+            ],
         )
         client.add_listener(animating.submitted, "on_interaction")
         if settings.http_port is not None:
             await stack.enter_async_context(
-                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint)
+                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint, links)
             )
-        parked = Parked(task_store, files, clock, board.changed)
+        parked = Parked(stores.tasks, files, clock, signals.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
-        yield App(client, engine, board, notices, core.drafts, database, task_store, ledger)
+        yield App(
+            client=client,
+            engine=engine,
+            board=board,
+            notices=notices,
+            drafts=core.drafts,
+            retention=retention,
+            database=database,
+            tasks=stores.tasks,
+            ledger=stores.ledger,
+            files=files,
+        )
+
+
+async def _public(
+    settings: Settings, marks: MarkStore, clock: Clock
+) -> tuple[Hooks | None, ClipLinks | None]:
+    """What stands at `PUBLIC_URL`, where there is one: addresses to call back, and links to clips."""
+    if settings.public_url is None:
+        return None, None
+    secret = await _secret(marks)
+    return Hooks(settings.public_url, secret), ClipLinks(
+        settings.public_url, secret, days=settings.clip_link_days, clock=clock
+    )
+
+
+def _engine(core: _Core, hooks: Hooks | None) -> Engine:
+    tasks, providers, board, timetable = core.stores.tasks, core.providers, core.board, core.timetable
+    reading = Reading(tasks, providers, board, core.files, timetable)
+    stages = Stages(
+        Submitting(tasks, providers, board, reading, core.router, timetable, hooks),
+        reading,
+        Delivering(tasks, providers, board, core.files, core.packing, timetable, core.paces),
+        core.files,
+    )
+    return Engine(tasks, providers, board, core.catalog, stages=stages, paces=core.paces, timetable=timetable)
+
+
+def _notices(core: _Core, writer: ReportWriter) -> tuple[Notices, _Buttons]:
+    """What tells moderators, and the buttons of what it asks them."""
+    stores, signals = core.stores, core.signals
+    approvals = Approvals(
+        stores.approvals, core.files, core.clock, changed=signals.changed, wake=signals.wake
+    )
+    decide = admin.approvals.buttons(approvals)
+    notices = Notices(
+        notice_parts.Stores(stores.tasks, stores.ledger, stores.servers, stores.approvals, stores.alarms),
+        approvals,
+        Moderation(core.client, core.catalog, buttons=lambda question: [one(question) for one in decide]),
+        core.board,
+        writer.write,
+        core.clock,
+        monotonic=core.monotonic,
+    )
+    return notices, decide
 
 
 def _own_tasks(core: _Core) -> tasks.Tasks:
     return tasks.Tasks(
-        core.tasks,
-        core.ledger,
+        core.stores.tasks,
+        core.stores.ledger,
+        core.stores.stories,
         core.requests,
         core.catalog,
         core.providers,
-        clips=core.settings.data_dir / "clips",
-        changed=core.redraw,
+        searches=core.stores.searches,
+        files=core.files,
+        packing=core.packing,
+        changed=core.signals.changed,
         clock=core.clock,
+    )
+
+
+def _own_data(core: _Core, retention: Retention, keeping: Keeping) -> privacy.OwnData:
+    clips = core.settings.data_dir / "clips"
+    store = PrivacyStore(core.stores.database)
+    return privacy.OwnData(Privacy(store, retention, keeping, clips=clips, clock=core.clock))
+
+
+def _keeping(settings: Settings) -> Keeping:
+    return Keeping(settings.keep_prompts_days, settings.keep_clips_days, settings.operator_contact)
+
+
+def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
+    stores, kept = core.stores, core.files.kept
+    remakes = Remakes(core.catalog, core.downloads, kept, providers=core.enabled)
+    ordering = clips.Ordering(stores.tasks, remakes, placing, core.catalog, core.enabled)
+    removals = Removals(stores.removals, stores.tasks, core.files, core.clock, core.signals.changed)
+    reports = ClipReports(stores.clip_reports, stores.servers, core.clock)
+    removing = Removing(stores.tasks, removals)
+    reporting = Reporting(stores.tasks, reports, removals)
+    stories = Stories(stores.stories, core.downloads, kept)
+    return clips.ClipButtons(
+        under_clips=[*ordering.buttons, removing.button, reporting.button],
+        delete=removing.button,
+        stitch=Stitching(stores.tasks, stories).button,
+        elsewhere=reporting.answers,
     )
 
 
 def _members(core: _Core, own: tasks.Tasks, placing: video.Video) -> _Commands:
     """What everybody may use."""
-    spending = SpendingStore(core.database)
-    usages = Usages(spending, core.limits, core.servers, core.clock)
+    usages = Usages(core.stores.spending, core.stores.limits, core.stores.servers, core.clock)
     return [
         video.group(placing, core.catalog, core.enabled),
         tasks.group(own),
@@ -308,25 +422,29 @@ def _animating(core: _Core, placing: video.Video) -> animate.Animate:
 
 
 def _admin(
-    core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter
+    core: _Core, own: tasks.Tasks, reports: Reports, writer: ReportWriter, look_again: Callable[[int], None]
 ) -> tuple[app_commands.Group, _Buttons]:
     """`/admin`, of the commands of all its files, and what is clicked in its answers."""
-    limit_rules = LimitRules(core.limits, core.ledger, core.servers, core.clock)
+    stores, signals, clock = core.stores, core.signals, core.clock
+    cheapest = core.catalog.cheapest(core.enabled)
+    limit_rules = LimitRules(stores.limits, stores.ledger, stores.servers, clock, cheapest=cheapest)
+    limit_menu = admin.limit_list.clear_menu(limit_rules)
     set_limit = admin.limits.set_button(limit_rules)
     rule_menu = admin.access.rule_menu(core.access)
-    searches, refunds = SearchStore(core.database), RefundStore(core.database)
-    oversight = Oversight(core.tasks, searches, refunds, core.files, clock=core.clock, changed=core.redraw)
-    all_tasks = admin.tasks.ServerTasks(oversight, own, core.catalog, core.clock)
-    switches = Switches(core.servers, core.tasks, core.clock, core.wake, core.board.changed)
-    moderators = Moderators(core.servers, core.clock, core.wake)
+    oversight = Oversight(
+        stores.tasks, stores.searches, stores.refunds, core.files, clock=clock, changed=signals.changed
+    )
+    all_tasks = admin.tasks.ServerTasks(oversight, own, core.catalog, clock)
+    switches = Switches(stores.servers, stores.tasks, clock, signals.wake, core.board.changed)
+    moderators = Moderators(stores.servers, clock, look_again)
     checkup = Checkup(
-        core.servers,
-        core.limits,
-        core.marks,
+        stores.servers,
+        stores.limits,
+        stores.marks,
         core.router,
         core.catalog,
         providers=core.enabled,
-        clock=core.clock,
+        clock=clock,
     )
     installed = admin.doctor.Installed(PERMISSIONS, invite_link, core.client.in_sync)
     group = app_commands.Group(
@@ -336,19 +454,19 @@ def _admin(
         default_permissions=admin.rights.NEEDED,
     )
     parts: Sequence[_Commands] = [
-        [admin.limits.group(limit_rules, set_limit)],
+        [admin.limits.group(limit_rules, set_limit, limit_menu)],
         admin.report.commands(reports, writer),
         admin.tasks.commands(all_tasks),
         admin.access.commands(core.access, rule_menu),
         admin.pause.commands(switches),
         admin.approvals.commands(moderators),
         admin.notices.commands(moderators),
-        admin.audit.commands(AuditStore(core.database)),
+        admin.audit.commands(stores.audit),
         admin.doctor.commands(checkup, installed),
     ]
     for command in (command for part in parts for command in part):
         group.add_command(command)
-    return group, [set_limit, admin.limits.LeaveButton, rule_menu, all_tasks.button]
+    return group, [set_limit, admin.limits.LeaveButton, limit_menu, rule_menu, all_tasks.button]
 
 
 def _alone(folder: Path) -> FileLock:
@@ -373,6 +491,8 @@ async def run(settings: Settings) -> None:
         group.create_task(app.board.run())
         group.create_task(app.notices.run())
         group.create_task(app.drafts.run())
+        group.create_task(app.files.sweep_daily(now))
+        group.create_task(app.retention.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
 
@@ -424,7 +544,7 @@ async def _forecast(task_store: TaskStore) -> Forecast:
 
 
 async def _secret(marks: MarkStore) -> bytes:
-    """Signs the addresses of webhooks; kept, so that those given before a restart still work."""
+    """Signs the addresses of webhooks and clips; kept, so that those given before a restart still work."""
     kept = await marks.get(_HOOKS_SIGNED_WITH)
     if kept is None:
         kept = secrets.token_hex(32)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import discord
@@ -11,6 +11,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from cogs.acknowledge import on_error
+from cogs.admin import rights
 from storage.marks import MarkStore
 
 log = logging.getLogger(__name__)
@@ -41,16 +42,25 @@ class _Tree(app_commands.CommandTree[commands.Bot]):
 class Conch(commands.Bot):
     """No privileged intents: slash commands and buttons need none."""
 
-    def __init__(self, marks: MarkStore) -> None:
+    #: From the first login on.
+    overrides: rights.Overrides
+
+    def __init__(self, marks: MarkStore, monotonic: Callable[[], float]) -> None:
         super().__init__(
             command_prefix=(),
             help_command=None,
             intents=discord.Intents(guilds=True),
             tree_cls=_Tree,
+            # Where the bot is no member it knows no channels and can post nothing.
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            allowed_contexts=app_commands.AppCommandContext(
+                guild=True, dm_channel=False, private_channel=False
+            ),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,
         )
         self._marks = marks
+        self._monotonic = monotonic
 
     def install(
         self,
@@ -64,12 +74,17 @@ class Conch(commands.Bot):
         self.add_dynamic_items(*buttons)
 
     async def setup_hook(self) -> None:
-        await self._sync()
+        self.overrides = rights.Overrides(self, await self._sync(), self._monotonic)
         if self.application_id:
             log.info("invite the bot with: %s", invite_link(self.application_id))
 
     async def on_ready(self) -> None:
         log.info("connected as %s to %d servers", self.user, len(self.guilds))
+
+    async def on_raw_app_command_permissions_update(
+        self, event: discord.RawAppCommandPermissionsUpdateEvent
+    ) -> None:
+        self.overrides.forget(event.guild.id)
 
     async def in_sync(self) -> bool:
         """Whether Discord was sent the commands as they are now."""
@@ -83,10 +98,15 @@ class Conch(commands.Bot):
         payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
         return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
 
-    async def _sync(self) -> None:
-        """Send the commands to Discord only when they changed: it allows 200 new ones a day."""
-        if await self.in_sync():
-            return
+    async def _sync(self) -> int:
+        """Send the commands to Discord only when they changed: it allows 200 new ones a day. The id of `/admin`."""
+        id_mark = f"/{rights.NAME} of {self.application_id}"
+        known = await self._marks.get(id_mark)
+        if known and await self.in_sync():
+            return int(known)
         sent = await self.tree.sync()
+        (admin_id,) = [command.id for command in sent if command.name == rights.NAME]
+        await self._marks.set(id_mark, str(admin_id))
         await self._marks.set(self._mark, self._digest())
         log.info("%d commands sent to Discord", len(sent))
+        return admin_id

@@ -16,6 +16,8 @@ from bot.providers.registry import PROVIDERS
 
 T = TypeVar("T")
 
+_CONTACT_LENGTH = 200
+
 SANDBOX = "sandbox"
 #: In the order of preference that holds where the operator names none.
 PAID = tuple(name for name in PROVIDERS if name != SANDBOX)
@@ -43,16 +45,26 @@ class Settings(BaseModel):
     user_concurrency: int = 2
     poll_seconds: float = 5
     task_deadline_minutes: float = 60
+    keep_days: int = 30
     sandbox_seconds: float = 5
     http_port: int | None = None
     public_url: str | None = None
+    clip_link_days: int = 7
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
     runware_safety: bool = False
     gmi_organization: str | None = None
+    keep_prompts_days: int = 180
+    keep_clips_days: int = 30
+    operator_contact: str | None = None
     trusted_hosts: frozenset[str] = frozenset()
     log_format: Literal["text", "json"] = "text"
     log_level: str = "INFO"
+
+    @property
+    def keep(self) -> int:
+        """Milliseconds for which pictures and last frames are kept."""
+        return self.keep_days * 86_400_000
 
     @property
     def limits(self) -> list[Limit]:
@@ -139,13 +151,18 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         task_deadline_minutes=read.parsed(
             "TASK_DEADLINE_MINUTES", _number(0.01, 10080), base.task_deadline_minutes
         ),
+        keep_days=read.parsed("KEEP_DAYS", _whole(0, 3650), base.keep_days),
         sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
         http_port=read.parsed("HTTP_PORT", _whole(0, 65535), None),
         public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),
+        clip_link_days=read.parsed("CLIP_LINK_DAYS", _whole(1, 365), base.clip_link_days),
         gmi_organization=read.text("GMI_ORGANIZATION_ID"),
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
         novita_webhooks=read.parsed("NOVITA_WEBHOOKS", _yes_or_no, base.novita_webhooks),
         runware_safety=read.parsed("RUNWARE_SAFETY", _yes_or_no, base.runware_safety),
+        keep_prompts_days=read.parsed("KEEP_PROMPTS_DAYS", _whole(1, 3650), base.keep_prompts_days),
+        keep_clips_days=read.parsed("KEEP_CLIPS_DAYS", _whole(1, 3650), base.keep_clips_days),
+        operator_contact=read.parsed("OPERATOR_CONTACT", _contact, None),
         trusted_hosts=read.parsed("TRUSTED_HOSTS", _hosts, base.trusted_hosts),
         log_format=read.parsed("LOG_FORMAT", _log_format, base.log_format),
         log_level=read.parsed("LOG_LEVEL", _log_level, base.log_level),
@@ -218,6 +235,13 @@ def _number(least: float, most: float) -> Callable[[str], float]:
 
 def _hosts(text: str) -> frozenset[str]:
     return frozenset(host.strip().lower() for host in text.split(",") if host.strip())
+
+
+def _contact(text: str) -> str:
+    words = " ".join(text.split())
+    if len(words) > _CONTACT_LENGTH:
+        raise ValueError(f"found {len(words)} characters, need at most {_CONTACT_LENGTH}, such as an address")
+    return words
 
 
 def _yes_or_no(text: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from bot import app, catalog, control
 from bot.domain.catalog import Catalog, Offer
 from bot.domain.errors import BotError, Refusal, SetupError
-from bot.domain.money import dollars
+from bot.domain.money import dollars, parse_dollars
 from bot.domain.published import Published
 from bot.services.files import Files
 from bot.services.parked import Parked
@@ -30,7 +30,9 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
             )
         async with open_database(settings.database) as database:
             store = TaskStore(database)
-            parked = Parked(store, Files(settings.data_dir, store), app.now, lambda _: None)
+            parked = Parked(
+                store, Files(settings.data_dir, store, keep=settings.keep), app.now, lambda _: None
+            )
             return await control.answer(parked, asked)
 
     said = await control.ask_or_do(settings.data_dir, request, alone)
@@ -41,10 +43,20 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
     for task in said["tasks"]:
         made = datetime.fromtimestamp(task["created_at"] / 1000, UTC)
         say(
-            f"{task['task']}  {task['state']}  {dollars(task['held_micros'])} held  {task['provider']}  "
+            f"{task['task']}  {task['state']}  {_money(request, task['held_micros'])}  {task['provider']}  "
             f"{task['format']}  member {task['member']}  {made:%Y-%m-%d %H:%M} UTC  job {task['job'] or 'unknown'}"
         )
         say(f"    {task['problem'] or 'no reason noted'}")
+
+
+def _money(request: control.Request, held_micros: int) -> str:
+    """What became of a hold by what was decided."""
+    match request["do"]:
+        case "settle":
+            return f"booked {dollars(parse_dollars(request['cost']))}"
+        case "release":
+            return f"{dollars(held_micros)} given back"
+    return f"{dollars(held_micros)} held"
 
 
 async def offers(settings: Settings, say: Say, *, live: bool) -> bool:

@@ -1,4 +1,7 @@
-"""The HTTP listener: health, and webhooks as a hint to read a status at once. Nothing a caller says is believed."""
+"""The HTTP listener: health, clips by signed links, and webhooks as a hint to read a status at once.
+
+Nothing a caller says is believed.
+"""
 
 import asyncio
 import json
@@ -11,7 +14,10 @@ from aiohttp import web
 
 from bot import health
 from bot.domain.errors import SetupError, StorageError
+from bot.media import kinds
+from bot.services.files import clip_of
 from bot.services.hooks import Hooks
+from bot.services.links import ClipLinks
 
 log = logging.getLogger(__name__)
 
@@ -19,11 +25,16 @@ log = logging.getLogger(__name__)
 _LARGEST_BODY = 64 * 1024
 _BODY_SECONDS = 5
 _CHALLENGE_LENGTH = 1000
+_TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "mkv": "video/x-matroska"}
 
 
 @asynccontextmanager
 async def listening(
-    port: int, folder: Path, hooks: Hooks | None, hint: Callable[[str], Awaitable[None]]
+    port: int,
+    folder: Path,
+    hooks: Hooks | None,
+    hint: Callable[[str], Awaitable[None]],
+    links: ClipLinks | None = None,
 ) -> AsyncIterator[int]:
     """Serve until left; yields the port, which differs from `port` only where that is 0: then IPv6 has another.
 
@@ -33,6 +44,8 @@ async def listening(
     application.router.add_get("/health", _healthy(folder))
     if hooks:
         application.router.add_post("/hooks/{task}/{signature}", _called(hooks, hint))
+    if links:
+        application.router.add_get("/clips/{task}/{expires}/{signature}", _fetched(links, folder))
     # Nobody packs a body for us, and what unpacks to more than it weighs is a bomb.
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=1, auto_decompress=False)
     await runner.setup()
@@ -85,6 +98,36 @@ def _called(
         return web.Response(status=204)
 
     return handle
+
+
+def _fetched(links: ClipLinks, folder: Path) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        claim = links.claim(request.path)
+        if claim is None:
+            raise web.HTTPNotFound
+        if links.is_over(claim):
+            raise web.HTTPGone(text=f"This link has expired: clips are kept here for {links.days} days.")
+        # Only a task id that we signed ourselves gets this far.
+        clip = clip_of(folder, claim.task_id)
+        try:
+            container = await asyncio.to_thread(_container, clip)
+        except OSError:
+            raise web.HTTPNotFound(text="This clip is not kept here any more.") from None
+        headers = {
+            "Content-Type": _TYPES[container],
+            "Content-Disposition": f'inline; filename="conch-{claim.task_id}.{container}"',
+            "Cache-Control": "private",
+            "X-Content-Type-Options": "nosniff",
+            "X-Robots-Tag": "noindex",
+        }
+        return web.FileResponse(clip, headers=headers)
+
+    return handle
+
+
+def _container(clip: Path) -> str:
+    with clip.open("rb") as file:
+        return kinds.container(file.read(kinds.HEAD))
 
 
 def _challenge(body: bytes) -> str | None:

@@ -8,7 +8,7 @@ import aiohttp
 import discord
 from discord import app_commands
 
-from bot.domain.errors import BotError
+from bot.domain.errors import BotError, StorageError
 from bot.posting import texts
 
 log = logging.getLogger(__name__)
@@ -19,6 +19,11 @@ _TOO_LATE = 10062
 _ALREADY = 40060
 _PRIVATE = "answered in private"
 SORRY = "Something went wrong on our side; the operator's log says more. `/tasks list` shows what was held."
+#: What the error itself says is for whoever runs the bot. A command may have failed after its hold.
+NO_STORAGE = (
+    "The bot's database does not answer just now. Nothing was held unless `/tasks list` shows it; try again in "
+    "a minute."
+)
 CHANGED = (
     "This command was changed by an update. Reload Discord (Ctrl+R, or restart the app), then send it again."
 )
@@ -108,6 +113,10 @@ async def _try(interaction: discord.Interaction[Any], call: Awaitable[T]) -> T |
 async def on_error(interaction: discord.Interaction[Any], error: BaseException) -> None:
     """The one place where a command's error becomes words."""
     cause = error.__cause__ if isinstance(error, app_commands.CommandInvokeError) else error
+    if isinstance(cause, StorageError):
+        log.error("interaction %d: %s", interaction.id, cause)
+        await refuse(interaction, NO_STORAGE)
+        return
     if isinstance(cause, BotError):
         await refuse(interaction, str(cause))
         return

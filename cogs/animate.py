@@ -101,7 +101,7 @@ class Animate:
                 "enhance": True,
                 "private": private,
             }
-            await self._video.order(interaction, Mode.IMAGE, options, [pictures[int(number)]])
+            await self._video.wish(interaction, Mode.IMAGE, options, [pictures[int(number)]])
 
     def _form(self, menu: int, pictures: Sequence[Attachment]) -> discord.ui.Modal:
         form = discord.ui.Modal(title=NAME, custom_id=f"{_FORM}{menu}")

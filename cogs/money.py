@@ -13,6 +13,7 @@ from cogs import charts, replies, usage_words
 from cogs.acknowledge import acknowledge
 from cogs.admin.answers import answer
 from cogs.admin.rights import must_be_admin
+from cogs.people import role_ids
 
 
 def usage_command(usages: Usages, catalog: Catalog, cache: Path) -> app_commands.Command[Any, ..., None]:
@@ -30,7 +31,7 @@ def usage_command(usages: Usages, catalog: Catalog, cache: Path) -> app_commands
             await must_be_admin(interaction)
         found = await usages.of_member(
             asked_for.id,
-            frozenset(role.id for role in getattr(asked_for, "roles", ())),
+            role_ids(asked_for),
             interaction.guild_id or 0,
             own=own,
         )

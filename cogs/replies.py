@@ -10,6 +10,8 @@ from bot.posting import texts
 
 _HISTORY = 8
 _THEIRS = 4
+#: Characters. A refund's reason stands nowhere else for its member.
+_NOTE, _LAST_NOTE = 80, 300
 _MODES = {
     Mode.TEXT: "`/video text`: from a prompt",
     Mode.IMAGE: "`/video image`: from a first frame",
@@ -30,20 +32,6 @@ def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], 
     return texts.cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
 
 
-def task_list(
-    tasks: Sequence[Task], catalog: Catalog, aheads: dict[str, int], *, paused: str | None = None
-) -> str:
-    """`paused` as in `texts.status_line`."""
-    if not tasks:
-        return "You have made no clips in this server yet. `/video text` makes the first."
-    lines = ["Your newest tasks here, newest first:"]
-    for task in tasks:
-        status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused)
-        line = f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {dollars(task.price_micros)}"
-        lines.append(f"{line}\n  {status}")
-    return texts.cut("\n".join(lines), "\n- … `/tasks show` completes the ids of older ones")
-
-
 def task_history(
     task: Task,
     catalog: Catalog,
@@ -52,18 +40,20 @@ def task_history(
     theirs: Sequence[ProviderEvent],
     *,
     paused: str | None = None,
+    story: str = "",
 ) -> str:
     """One task's whole life with its ledger lines, and the provider's own history where there is one.
 
-    `paused` as in `texts.status_line`.
+    `paused` as in `texts.status_line`; `story` is a line about the clips around it.
     """
     lines = [
         texts.progress_head(task, catalog, length=120),
         texts.status_line(task, catalog, paused=paused),
+        *([story] if story else []),
         "**Ledger**",
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
         "**History**",
-        *_ends([_event(event) for event in events], _HISTORY),
+        *_ends([_event(event, last=event is events[-1]) for event in events], _HISTORY),
     ]
     if theirs:
         lines.append(f"**At {texts.provider_label(task, catalog)}**")
@@ -71,8 +61,9 @@ def task_history(
     return texts.cut("\n".join(lines))
 
 
-def _event(event: TaskEvent) -> str:
-    return f"- <t:{event.at // 1000}:T> {event.state}: {texts.plain(event.note, length=80)}"
+def _event(event: TaskEvent, *, last: bool) -> str:
+    note = f": {texts.plain(event.note, length=_LAST_NOTE if last else _NOTE)}" if event.note else ""
+    return f"- <t:{event.at // 1000}:T> {event.state}{note}"
 
 
 def _their(event: ProviderEvent) -> str:

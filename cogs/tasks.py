@@ -2,60 +2,110 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import discord
 from discord import app_commands
 
-from bot.domain.catalog import Catalog
-from bot.domain.errors import ProviderError, Refusal
+from bot.domain.catalog import Catalog, Mode
+from bot.domain.errors import NobodyThere, ProviderError, Refusal, TooLarge
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Provider, ProviderEvent
+from bot.domain.search import Search, Stage
 from bot.domain.task import FINAL, HANDED_OVER, Task, TaskState
-from bot.posting import texts
-from bot.posting.delivery import link_file
+from bot.posting import delivery, texts
+from bot.services import pages
+from bot.services.files import Files
+from bot.services.packing import Packing
+from bot.services.pages import Page
 from bot.services.requests import Requests
-from cogs import replies
+from cogs import own_list, replies
 from cogs.acknowledge import acknowledge
+from cogs.finding import STAGE_NAMES, known
+from cogs.pages import Turn, page_button, view_of
+from cogs.story_words import AFTER, BEFORE, story_line
 from storage.ledger import LedgerStore
+from storage.searches import SearchStore
+from storage.stories import StoryStore
 from storage.tasks import TaskStore
 
-_LISTED = 10
 _SILENT = discord.AllowedMentions.none()
+_STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in STAGE_NAMES.items()]
+_MODES = [app_commands.Choice(name=name, value=mode.value) for mode, name in own_list.MODE_NAMES.items()]
 _SAVE_IT = "Here is your clip. Save it: Discord forgets this answer."
+_ONLY_THE_OPERATOR = "The clip is too large for Discord; the operator has it in the folder `clips`."
 
 
 class Tasks:
-    """What the three commands do, apart from their options."""
+    """What the three commands and the list's buttons do, apart from their options."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that a task's history tells of, and the ways to hand over its clip
         self,
         tasks: TaskStore,
         ledger: LedgerStore,
+        stories: StoryStore,
         requests: Requests,
         catalog: Catalog,
         providers: Mapping[str, Provider],
         *,
-        clips: Path,
+        searches: SearchStore,
+        files: Files,
+        packing: Packing,
         changed: Callable[[Task], None],
         clock: Callable[[], int],
     ) -> None:
         self._tasks = tasks
         self._ledger = ledger
+        self._stories = stories
         self._requests = requests
         self._catalog = catalog
         self._providers = providers
-        self._clips = clips
+        self._files = files
+        self._packing = packing
+        self._handing: set[str] = set()
         self._changed = changed
         self._clock = clock
+        self._searches = searches
+        self.button = page_button(own_list.OWN, self.turn)
 
-    async def list_own(self, interaction: discord.Interaction[Any]) -> None:
+    async def list_own(
+        self, interaction: discord.Interaction[Any], stage: str | None, mode: str | None
+    ) -> None:
         if not await acknowledge(interaction, ephemeral=True):
             return
-        tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=_LISTED)
-        aheads = {task.id: await self._tasks.ahead_of(task) for task in tasks if task.state is TaskState.HELD}
-        paused = await self._tasks.pause_reason(interaction.guild_id or 0)
-        await _answer(interaction, replies.task_list(tasks, self._catalog, aheads, paused=paused))
+        search = Search(
+            interaction.guild_id or 0,
+            self._clock(),
+            interaction.user.id,
+            known(Stage, "state", stage or Stage.ANY),
+            mode=known(Mode, "mode", mode) if mode else None,
+        )
+        await self._tell(interaction, search, await pages.find(self._tasks, self._searches, search))
+
+    async def turn(self, interaction: discord.Interaction[Any], turn: Turn) -> None:
+        """Whoever clicks sees the own tasks; the answer takes the place of the private message with the button."""
+        private = interaction.message is not None and interaction.message.flags.ephemeral
+        if not await acknowledge(interaction, ephemeral=True, in_place=private):
+            return
+        page = await pages.find(self._tasks, self._searches, turn.search, edge=turn.edge, newer=turn.newer)
+        await self._tell(interaction, turn.search, page)
+
+    async def _tell(self, interaction: discord.Interaction[Any], search: Search, page: Page) -> None:
+        if not page.found:
+            await interaction.edit_original_response(
+                content=own_list.nothing(search), embed=None, view=None, allowed_mentions=_SILENT
+            )
+            return
+        held = [one.task for one in page.found if one.task.state is TaskState.HELD]
+        aheads = {task.id: await self._tasks.ahead_of(task) for task in held}
+        paused = await self._tasks.pause_reason(search.server_id)
+        lines = [own_list.line(one, self._catalog, aheads, paused=paused) for one in page.found]
+        await interaction.edit_original_response(
+            content=f"Newest first: {own_list.looked_for(search)}.",
+            embed=discord.Embed(description="\n".join(lines)),
+            view=view_of(page, search, self.button),
+            allowed_mentions=_SILENT,
+        )
 
     async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=True):
@@ -76,6 +126,10 @@ class Tasks:
             await self._ledger.of_task(task.id),
             await self._theirs(task),
             paused=await self._tasks.pause_reason(task.server_id),
+            story=story_line(
+                await self._stories.until(task, most=BEFORE + 2),
+                await self._stories.after(task, limit=AFTER + 1),
+            ),
         )
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str) -> None:
@@ -109,7 +163,7 @@ class Tasks:
 
     async def _theirs(self, task: Task) -> list[ProviderEvent]:
         provider = self._providers.get(task.provider)
-        if provider is None or task.job_id is None:
+        if provider is None or task.job_id is None or task.erased:
             return []
         try:
             return await provider.events(task.job_id)
@@ -118,50 +172,68 @@ class Tasks:
 
     async def _hand_over(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
         """A clip that could be posted nowhere is given in the answer, which needs no rights in the channel."""
-        clip = self._clips / f"{task.id}.mp4"
-        if not await asyncio.to_thread(clip.exists):
+        if not await asyncio.to_thread(self._files.clip(task).exists):
             await _answer(interaction, content)
             return
-        if (await asyncio.to_thread(clip.stat)).st_size > interaction.filesize_limit:
-            await self._hand_link(interaction, task, content)
-            return
-        file = await asyncio.to_thread(discord.File, clip, f"conch-{task.id}.mp4")
-        with file.fp:
-            sent = await interaction.edit_original_response(
-                content=texts.cut(f"{_SAVE_IT}\n{content}"), attachments=[file], allowed_mentions=_SILENT
+        if task.id in self._handing:
+            raise Refusal(
+                "This clip is being made ready already; it comes in the answer you asked for before."
             )
+        self._handing.add(task.id)
+        try:
+            await self._hand(interaction, task, content)
+        finally:
+            self._handing.discard(task.id)
+
+    async def _hand(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
+        async def give(parcel: Parcel) -> discord.InteractionMessage:
+            lines = [*([_SAVE_IT] if parcel.file else []), *texts.parcel_words(parcel), content]
+            try:
+                return await interaction.edit_original_response(
+                    content=texts.cut("\n".join(lines)),
+                    attachments=await asyncio.to_thread(delivery.attachments, task, parcel),
+                    allowed_mentions=_SILENT,
+                )
+            except discord.HTTPException as error:
+                if parcel.file is None or not delivery.too_large(error):
+                    raise
+                size = (await asyncio.to_thread(parcel.file.stat)).st_size
+                raise TooLarge(
+                    "an answer takes no such file", limit=delivery.below(size, delivery.LEAST_LIMIT)
+                ) from error
+
+        try:
+            parcel, sent = await self._packing.send(task, interaction.filesize_limit, give)
+        except (NobodyThere, ProviderError):
+            await _answer(interaction, texts.cut(f"{_ONLY_THE_OPERATOR}\n{content}"))
+            return
+        if parcel.file is None:
+            return  # the clip stays with the task: a link ends, so it may be asked for again
         await self._tasks.delivered(
             task,
             self._clock(),
             channel_id=sent.channel.id,
             message_id=sent.id,
-            note="handed over in an answer to the member",
+            note=f"handed over in an answer to the member, {parcel.change}",
             problem=HANDED_OVER,
         )
-        await asyncio.to_thread(clip.unlink, missing_ok=True)
+        await self._files.forget_clip(task, linked=parcel.link is not None)
         if delivered := await self._tasks.get(task.id):
             self._changed(delivered)
-
-    async def _hand_link(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
-        """The clip stays with the task: a link ends, so it may be asked for again."""
-        link = task.clip_url or ""
-        if not link.startswith(("https://", "http://")):
-            words, files = "the operator has it in the folder `clips`.", []
-        else:
-            words, files = f"{texts.link_words(task, link)}.", link_file(link)
-        await interaction.edit_original_response(
-            content=texts.cut(f"The clip is too large for Discord; {words}\n{content}"),
-            attachments=files,
-            allowed_mentions=_SILENT,
-        )
 
 
 def group(tasks: Tasks) -> app_commands.Group:
     commands = app_commands.Group(name="tasks", description="Look after your videos", guild_only=True)
 
-    @commands.command(name="list", description="Your newest videos here: where they are and what they cost")
-    async def list_(interaction: discord.Interaction[Any]) -> None:
-        await tasks.list_own(interaction)
+    @commands.command(
+        name="list", description="Your videos here, newest first: where they are and what they cost"
+    )
+    @app_commands.describe(state="In which state; left out, all", mode="Made from what; left out, all")
+    @app_commands.choices(state=_STAGES, mode=_MODES)
+    async def list_(
+        interaction: discord.Interaction[Any], state: str | None = None, mode: str | None = None
+    ) -> None:
+        await tasks.list_own(interaction, state, mode)
 
     @commands.command(name="show", description="Everything that happened to one video, with its ledger lines")
     @app_commands.describe(task="One of your videos; begin to type to choose")
@@ -195,4 +267,8 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 def _choice(task: Task, catalog: Catalog) -> str:
     """At most 100 characters, as Discord wants it, with the id whole so that it can be typed."""
     start, end = f"{task.state} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
-    return start + " ".join(task.prompt.split())[: 100 - len(start) - len(end)] + end
+    return start + " ".join(_words(task).split())[: 100 - len(start) - len(end)] + end
+
+
+def _words(task: Task) -> str:
+    return texts.erased(task) if task.erased else task.prompt

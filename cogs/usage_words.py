@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bot.domain.catalog import Catalog
-from bot.domain.limits import FOREVER, OPERATOR, name_of
+from bot.domain.limits import FOREVER, Limit, name_of, stricter
 from bot.domain.money import dollars
 from bot.domain.spending import DaySpending, by_model
 from bot.media.charts import Chart, Series
@@ -28,12 +28,12 @@ def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None)
         ]
     else:
         first = ". `/video text` makes the first clip" if member_id is None else ""
-        lines.append(f"Nothing was spent this month, and nothing is held{first}.")
+        lines.append(f"Nothing was spent this month{first}.")
     if usage.limits:
         personal_first = sorted(usage.limits, key=lambda one: not one.limit.personal)
         lines += [
             "**Limits**, of which the strictest decides",
-            *(_limit(one, whose) for one in personal_first),
+            *(_limit(one, whose, [other.limit for other in usage.limits]) for one in personal_first),
         ]
     else:
         lines.append("No limit of this server applies.")
@@ -71,16 +71,17 @@ def _models(rows: Sequence[DaySpending], catalog: Catalog) -> list[str]:
     return lines
 
 
-def _limit(one: Counted, whose: str) -> str:
+def _limit(one: Counted, whose: str, others: Sequence[Limit]) -> str:
     limit, used = one.limit, one.usage.total
     name = name_of(limit, whose)
-    where = ", counted in all servers" if limit.personal and limit.server_id == OPERATOR else ""
+    most = stricter(limit, others)
+    but = f", but the operator allows only {dollars(most.micros)}" if most else ""
     anew = (
         "it never starts anew"
         if one.span.until >= FOREVER
         else f"it starts anew <t:{one.span.until // 1000}:R>"
     )
     return (
-        f"- {name[0].upper()}{name[1:]}{where}: {dollars(used)} used, {dollars(max(0, one.room))} left of "
-        f"{dollars(limit.micros)}; {anew}"
+        f"- {name[0].upper()}{name[1:]}: {dollars(used)} used, {dollars(max(0, one.room))} left of "
+        f"{dollars(limit.micros)}{but}; {anew}"
     )

@@ -14,6 +14,7 @@ from bot.posting.board import Board
 from bot.services.drafts import Drafts
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
+from cogs.people import must_know_server, role_ids
 from cogs.shapes import Shapes
 from storage.tasks import TaskStore
 
@@ -55,7 +56,7 @@ class Video:
         self._wake = wake
         self._clock = clock
         #: Offers to make pictures fit; its button belongs to the client.
-        self.shapes = Shapes(drafts, catalog, self.order)
+        self.shapes = Shapes(drafts, catalog, self.wish)
 
     async def place(
         self,
@@ -66,23 +67,27 @@ class Video:
     ) -> None:
         if await acknowledge(interaction, ephemeral=options["private"]):
             files = [Attachment(file.filename, file.url, file.size) for file in attachments]
-            await self.order(interaction, mode, options, files)
+            await self.wish(interaction, mode, options, files)
 
-    async def order(
+    async def wish(
         self,
         interaction: discord.Interaction[Any],
         mode: Mode,
         options: dict[str, Any],
         pictures: Sequence[Attachment] = (),
     ) -> None:
-        """What follows on an acknowledgement, whatever was acknowledged: a command, a form, a button."""
+        """As `order`, of the options of a command or form: a picture of the wrong shape is offered in others."""
         if interaction.guild_id is None:
             return
         try:
-            placed = await self._requests.place(_order(interaction, mode, options, pictures))
+            await self.order(interaction, order_of(interaction, mode, options, pictures))
         except WrongShape as problem:
             await self.shapes.propose(interaction, mode, options, problem)
-            return
+
+    async def order(self, interaction: discord.Interaction[Any], order: Order) -> None:
+        """Place what an interaction orders that was acknowledged, whatever it was."""
+        must_know_server(interaction)
+        placed = await self._requests.place(order)
         if placed.again:
             return
         try:
@@ -201,12 +206,13 @@ def _options(catalog: Catalog, menu: Sequence[Offer]) -> Callable[[F], F]:
     return decorate
 
 
-def _order(
+def order_of(
     interaction: discord.Interaction[Any],
     mode: Mode,
     options: dict[str, Any],
-    pictures: Sequence[Attachment],
+    pictures: Sequence[Attachment] = (),
 ) -> Order:
+    """The options as an order of the member's, to be made where the member is."""
     return Order(
         interaction_id=interaction.id,
         server_id=interaction.guild_id or 0,
@@ -222,7 +228,7 @@ def _order(
         private=options["private"],
         attachments=tuple(pictures),
         upload_limit=interaction.filesize_limit,
-        role_ids=frozenset(role.id for role in getattr(interaction.user, "roles", ())),
+        role_ids=role_ids(interaction.user),
         around_ids=_around(interaction.channel),
     )
 

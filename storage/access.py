@@ -1,4 +1,4 @@
-"""All SQL on access rules."""
+"""All SQL on access rules, and on what waits of those they shut out."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -59,6 +59,18 @@ class AccessStore:
             member=str(member_id),
         )
         return [_rule_of(row) for row in rows]
+
+    async def waiting(self, server_id: int, member_id: int) -> tuple[int, int]:
+        """How many clips of a member no provider has yet, and the micros held for them."""
+        row = await self._database.read_one(
+            """
+            SELECT COUNT(*) AS clips, COALESCE(SUM(price_micros), 0) AS held FROM tasks
+            WHERE server_id = :server AND member_id = :member AND state = 'held'
+            """,
+            server=server_id,
+            member=member_id,
+        )
+        return (row["clips"], row["held"]) if row else (0, 0)
 
     async def change(self, server_id: int, at: int, decide: Decide) -> list[Rule]:
         """Change a server's rules and write down who did, in one transaction; the rules then, the newest first.

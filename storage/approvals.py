@@ -17,8 +17,11 @@ _HOUR = 3_600_000
 
 
 def until(server: Server, task: Task) -> int | None:
-    """How long moderators have to approve a clip, milliseconds since 1970; None where none has to."""
-    if server.approval_micros is None or task.price_micros <= server.approval_micros:
+    """How long moderators have to approve a clip, milliseconds since 1970; None where none has to.
+
+    What counts is the price its member was shown: how much more is held depends on the member's limits.
+    """
+    if server.approval_micros is None or task.list_micros <= server.approval_micros:
         return None
     return task.created_at + server.approval_hours * _HOUR
 
@@ -31,6 +34,28 @@ def ask(tx: Transaction, task: Task, until: int) -> None:
         server=task.server_id,
         until=until,
     )
+
+
+def clamp(tx: Transaction, at: int) -> None:
+    """Let no open question end later than if it were asked now."""
+    rows = tx.all(
+        """
+        SELECT interaction_id, approval_hours FROM approvals JOIN servers ON servers.id = server_id
+        WHERE decision IS NULL AND until > :at + approval_hours * :hour
+        """,
+        at=at,
+        hour=_HOUR,
+    )
+    for row in rows:
+        values = {"until": at + row["approval_hours"] * _HOUR, "interaction": row["interaction_id"]}
+        tx.run("UPDATE approvals SET until = :until WHERE interaction_id = :interaction", **values)
+        tx.run(
+            """
+            UPDATE tasks SET approval_until = :until
+            WHERE interaction_id = :interaction AND approval_until IS NOT NULL
+            """,
+            **values,
+        )
 
 
 def withdraw(tx: Transaction, task: Task) -> None:
@@ -66,20 +91,34 @@ class ApprovalStore:
         )
         return _question_of(row) if row else None
 
-    async def unasked(self, placed_before: int, *, limit: int) -> list[Question]:
-        """Open questions that moderators have not got, the oldest first.
+    async def unasked(self, placed_before: int, *, each: int) -> list[Question]:
+        """Open questions that moderators have not got, the oldest first, at most `each` of a server.
 
         A command younger than `placed_before` is left out as long as it has no progress message to point at.
         """
         rows = await self._database.read(
             """
-            SELECT * FROM approvals WHERE shown = 0 AND decision IS NULL AND message_id IS NULL AND EXISTS (
-              SELECT 1 FROM tasks WHERE tasks.interaction_id = approvals.interaction_id
-                AND (progress_message_id IS NOT NULL OR created_at <= :before)
+            WITH unasked AS (
+              SELECT *, ROW_NUMBER() OVER (PARTITION BY server_id ORDER BY until) AS place
+              FROM approvals WHERE shown = 0 AND decision IS NULL AND message_id IS NULL AND EXISTS (
+                SELECT 1 FROM tasks WHERE tasks.interaction_id = approvals.interaction_id
+                  AND (progress_message_id IS NOT NULL OR created_at <= :before)
+              )
             )
-            ORDER BY until LIMIT :limit
+            SELECT * FROM unasked WHERE place <= :each ORDER BY until
             """,
             before=placed_before,
+            each=each,
+        )
+        return [_question_of(row) for row in rows]
+
+    async def open(self, *, limit: int) -> list[Question]:
+        """Questions that moderators have got and not decided, the oldest first."""
+        rows = await self._database.read(
+            """
+            SELECT * FROM approvals WHERE shown = 0 AND decision IS NULL AND message_id IS NOT NULL
+            ORDER BY until LIMIT :limit
+            """,
             limit=limit,
         )
         return [_question_of(row) for row in rows]
@@ -96,14 +135,17 @@ class ApprovalStore:
         )
         return [_question_of(row) for row in rows]
 
-    async def unshown(self, *, limit: int) -> list[Question]:
-        """Decided questions whose message does not say so."""
+    async def unshown(self, *, each: int) -> list[Question]:
+        """Decided questions whose message does not say so, at most `each` of a server."""
         rows = await self._database.read(
             """
-            SELECT * FROM approvals WHERE shown = 0 AND decision IS NOT NULL
-            ORDER BY until LIMIT :limit
+            WITH unshown AS (
+              SELECT *, ROW_NUMBER() OVER (PARTITION BY server_id ORDER BY until) AS place
+              FROM approvals WHERE shown = 0 AND decision IS NOT NULL
+            )
+            SELECT * FROM unshown WHERE place <= :each ORDER BY until
             """,
-            limit=limit,
+            each=each,
         )
         return [_question_of(row) for row in rows]
 

@@ -55,6 +55,8 @@ class Transaction:
 class _Work:
     function: Callable[[Transaction], Any]
     answer: "asyncio.Future[Any]"
+    #: Its result is whether the log could be emptied after its commit.
+    empties_log: bool = False
     result: Any = None
     error: BaseException | None = None
 
@@ -98,6 +100,9 @@ class _Writer(threading.Thread):
                     break
                 batch.append(work)
             self._commit(batch)
+            for work in batch:
+                if work.empties_log and work.error is None:
+                    self._empty_log(work)
             self._loop.call_soon_threadsafe(_settle, batch)
         self._connection.close()
 
@@ -113,6 +118,16 @@ class _Writer(threading.Thread):
                 self._connection.execute("ROLLBACK")
             for work in batch:
                 work.error = _explained(error)
+
+    def _empty_log(self, work: _Work) -> None:
+        try:
+            # A reader of an older state is not waited for: whoever writes would wait with us.
+            self._connection.execute("PRAGMA busy_timeout = 0")
+            busy, *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._connection.execute(f"PRAGMA busy_timeout = {_BUSY_MILLISECONDS}")
+            work.result = not busy
+        except sqlite3.Error as error:
+            work.error = _explained(error)
 
     def _run(self, work: _Work) -> None:
         """One function in its savepoint; its failure undoes its own statements and nobody else's."""
@@ -167,6 +182,8 @@ def connect(path: Path, *, check_same_thread: bool = True) -> sqlite3.Connection
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    # What is erased leaves no bytes behind in the file, whatever this SQLite was built with.
+    connection.execute("PRAGMA secure_delete = ON")
     # Without it INSERT OR REPLACE deletes a ledger row past its trigger.
     connection.execute("PRAGMA recursive_triggers = ON")
     return connection
@@ -207,10 +224,14 @@ class Reads:
 
 
 class Database(Reads):
-    """Made by `open_database`: `write` runs a whole transaction."""
+    """Made by `open_database`: `write` runs a whole transaction.
 
-    def __init__(self, writer: _Writer, reader: aiosqlite.Connection) -> None:
+    `slow` is for reads that may take seconds, such as a report of years: the others need not wait for them.
+    """
+
+    def __init__(self, writer: _Writer, reader: aiosqlite.Connection, slow: aiosqlite.Connection) -> None:
         super().__init__(reader)
+        self.slow = Reads(slow)
         self._writer = writer
 
     async def write(self, work: Callable[[Transaction], T]) -> T:
@@ -224,6 +245,16 @@ class Database(Reads):
         self._writer.put(_Work(work, answer))
         return await answer
 
+    async def empty_log(self) -> bool:
+        """Take the file's former pages, which SQLite keeps in its log for a while, off the disk.
+
+        False where somebody still reads an older state: then it can be done later.
+        """
+        self._must_be_open()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._writer.put(_Work(lambda _: None, answer, empties_log=True))
+        return await answer
+
     @property
     def commits(self) -> int:
         """Commits since the start; with many writers waiting far fewer than transactions."""
@@ -231,6 +262,7 @@ class Database(Reads):
 
     def close(self) -> None:
         super().close()
+        self.slow.close()
         self._writer.close()
 
 
@@ -250,14 +282,20 @@ async def open_database(path: Path) -> AsyncIterator[Database]:
     async with AsyncExitStack() as stack:
         stack.callback(_only_process(path).release)
         writer = await asyncio.to_thread(_prepare, path, asyncio.get_running_loop())
-        reader = await stack.enter_async_context(aiosqlite.connect(path, isolation_level=None))
-        reader.row_factory = sqlite3.Row
-        await reader.execute("PRAGMA query_only = ON")
+        reader, slow = [await stack.enter_async_context(_reading(path)) for _ in range(2)]
         writer.start()
         stack.push_async_callback(asyncio.to_thread, writer.join)
-        database = Database(writer, reader)
+        database = Database(writer, reader, slow)
         stack.callback(database.close)
         yield database
+
+
+@asynccontextmanager
+async def _reading(address: Path | str, **more: Any) -> AsyncIterator[aiosqlite.Connection]:
+    async with aiosqlite.connect(address, isolation_level=None, **more) as reader:
+        reader.row_factory = sqlite3.Row
+        await reader.execute("PRAGMA query_only = ON")
+        yield reader
 
 
 @asynccontextmanager
@@ -267,11 +305,7 @@ async def open_reader(path: Path) -> AsyncIterator[Reads]:
     `SetupError` says what is wrong with the file and what to do.
     """
     address, before = await asyncio.to_thread(_readable, path)
-    async with aiosqlite.connect(
-        address, uri=True, isolation_level=None, timeout=_BUSY_MILLISECONDS / 1000
-    ) as reader:
-        reader.row_factory = sqlite3.Row
-        await reader.execute("PRAGMA query_only = ON")
+    async with _reading(address, uri=True, timeout=_BUSY_MILLISECONDS / 1000) as reader:
         reads = Reads(reader)
         try:
             yield reads

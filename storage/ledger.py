@@ -14,10 +14,11 @@ VALUES (:task, :kind, :held, :spent, :refunded, :server, :member, :provider, :he
 PAID = """
 SELECT COALESCE(SUM(spent_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
 FROM ledger WHERE held_at >= :since AND held_at < :until"""
-#: What counts against a member: a refund gives the room back.
+#: What members bear: a refund gives the room back under the limits of its own server.
 BORNE = """
 SELECT COALESCE(SUM(spent_micros - refunded_micros), 0) AS spent, COALESCE(SUM(held_micros), 0) AS held
-FROM ledger WHERE held_at >= :since AND held_at < :until AND member_id = :member"""
+FROM ledger WHERE held_at >= :since AND held_at < :until"""
+OF_MEMBER = " AND member_id = :member"
 IN_SERVER = " AND server_id = :server"
 _SERVERS = f"{PAID}{IN_SERVER}"
 
@@ -81,7 +82,7 @@ class LedgerStore:
     async def of_member(self, member_id: int, span: Window, *, server_id: int | None = None) -> Usage:
         """What a member spent and holds, in one server or over all, counted where the tasks were held."""
         row = await self._database.read_one(
-            BORNE + (IN_SERVER if server_id is not None else ""),
+            BORNE + OF_MEMBER + (IN_SERVER if server_id is not None else ""),
             member=member_id,
             server=server_id,
             since=span.since,

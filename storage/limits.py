@@ -22,10 +22,13 @@ from bot.domain.money import dollars
 from bot.domain.task import Task
 from storage import audit, servers
 from storage.database import Database, Transaction
-from storage.ledger import BORNE, IN_SERVER, PAID
+from storage.ledger import BORNE, IN_SERVER, OF_MEMBER, PAID
 
 _COLUMNS = "server_id, scope, subject, period, micros"
-_IN_FORCE = f"SELECT {_COLUMNS} FROM limits WHERE server_id IN (:operator, :server)"  # noqa: S608 - our constant
+#: Without those of other members: a server may have thousands.
+_IN_FORCE = f"""
+SELECT {_COLUMNS} FROM limits WHERE server_id IN (:operator, :server)
+  AND (scope <> 'member' OR subject IN ('', :member))"""  # noqa: S608 - our constant
 #: What a member is told of; the other budgets are the operator's own business.
 _MEMBERS = frozenset({Scope.MEMBER, Scope.ROLE, Scope.SERVER})
 #: A task may change its provider after the hold: it counts with the one that has it now.
@@ -63,7 +66,7 @@ def counted(
 ) -> list[Counted]:
     """Every limit that applies to a task, with what counts against it; of one scope or of all."""
     case = Case(task.member_id, role_ids, task.server_id, task.created_at, task.provider)
-    rows = tx.all(_IN_FORCE, operator=OPERATOR, server=case.server_id)
+    rows = tx.all(_IN_FORCE, operator=OPERATOR, server=case.server_id, member=str(case.member_id))
     scopes = frozenset(Scope) if only is None else {only}
     found = []
     for limit, span in _deciding(rows, case, servers.get(tx, case.server_id).tz, scopes):
@@ -113,7 +116,9 @@ def _counting(limit: Limit, case: Case, span: Window) -> tuple[str, dict[str, in
     values: dict[str, int | str] = {"since": span.since, "until": span.until}
     sql = PAID
     if limit.personal:
-        sql, values["member"] = BORNE, case.member_id
+        # A refund is an admin's: it gives no room under what the operator allows.
+        sql = PAID if limit.server_id == OPERATOR else BORNE
+        sql, values["member"] = sql + OF_MEMBER, case.member_id
     if limit.scope is Scope.SERVER or (limit.personal and limit.server_id != OPERATOR):
         sql, values["server"] = sql + IN_SERVER, case.server_id
     if limit.scope is Scope.PROVIDER:
@@ -190,7 +195,9 @@ class LimitStore:
 
     async def for_member(self, case: Case, zone: tzinfo) -> list[Counted]:
         """The member's limits and the server's budgets that decide in a case; `zone` is the server's."""
-        rows = await self._database.read(_IN_FORCE, operator=OPERATOR, server=case.server_id)
+        rows = await self._database.read(
+            _IN_FORCE, operator=OPERATOR, server=case.server_id, member=str(case.member_id)
+        )
         found = []
         for limit, span in _deciding(rows, case, zone, _MEMBERS):
             sql, values = _counting(limit, case, span)

@@ -1,11 +1,11 @@
-"""All SQL on an admin's searches among the tasks of a server, the newest first."""
+"""All SQL on searches among the tasks of a server, the newest first."""
 
 import sqlite3
 
 from bot.domain.limits import FOREVER
 from bot.domain.search import STAGES, Age, Booked, Found, Search
 from bot.domain.task import Task
-from storage.database import Database
+from storage.database import Reads
 from storage.task_rows import FINAL_STATES, task_of
 
 _STAGES = ", ".join(
@@ -19,16 +19,16 @@ LEFT JOIN ledger AS refunded ON refunded.task_id = tasks.id AND refunded.kind = 
 WHERE tasks.server_id = :server AND created_at >= :since AND created_at < :until
   AND state IN (SELECT stages.state FROM stages WHERE stage = :stage)
   AND (:open = 0 OR state NOT IN ({FINAL_STATES}))
-  AND (:member = 0 OR tasks.member_id = :member)"""  # noqa: S608 - only constants of ours are put in
+  AND (:member = 0 OR tasks.member_id = :member) AND (:mode = '' OR mode = :mode)"""  # noqa: S608 - only constants of ours are put in
 
 
 class SearchStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
 
     async def older(self, search: Search, than: Task | None, *, limit: int) -> list[Found]:
         """What was asked for before a task, or everything; the newest first."""
-        rows = await self._database.read(
+        rows = await self._reads.read(
             f"""
             {_FOUND} AND (created_at, interaction_id, ordinal) < (:at, :interaction, :ordinal)
             ORDER BY created_at DESC, interaction_id DESC, ordinal DESC LIMIT :limit
@@ -43,7 +43,7 @@ class SearchStore:
 
     async def newer(self, search: Search, than: Task, *, limit: int) -> list[Found]:
         """What was asked for next after a task, the nearest first."""
-        rows = await self._database.read(
+        rows = await self._reads.read(
             f"""
             {_FOUND} AND (created_at, interaction_id, ordinal) > (:at, :interaction, :ordinal)
             ORDER BY created_at, interaction_id, ordinal LIMIT :limit
@@ -65,6 +65,7 @@ def _values(search: Search) -> dict[str, int | str]:
         "stage": search.stage.value,
         "open": int(search.age is Age.STALE),
         "member": search.member_id or 0,
+        "mode": search.mode.value if search.mode else "",
     }
 
 

@@ -16,11 +16,12 @@ def get(tx: Transaction, server_id: int) -> Server:
 
 
 def meet(tx: Transaction, server_id: int, name: str, at: int) -> None:
-    """Know a server, by its newest name."""
+    """Know a server, by its newest name; an empty one, of a server that Discord has not told of yet, is none."""
     tx.run(
         """
         INSERT INTO servers (id, name, first_seen_at) VALUES (:id, :name, :at)
-        ON CONFLICT (id) DO UPDATE SET name = excluded.name
+        ON CONFLICT (id) DO UPDATE
+        SET name = CASE WHEN excluded.name = '' THEN servers.name ELSE excluded.name END
         """,
         id=server_id,
         name=name,
@@ -46,6 +47,15 @@ def put(tx: Transaction, server: Server) -> None:
         monthly=int(server.monthly_report),
         alarms=int(server.alarms),
         reported=server.reported_until,
+    )
+
+
+def _wait_anew(tx: Transaction, server_id: int, at: int) -> None:
+    """A pause is over: how long held tasks wait for a provider counts from now."""
+    tx.run(
+        "UPDATE tasks SET waiting_since = :at WHERE server_id = :server AND state = 'held'",
+        server=server_id,
+        at=at,
     )
 
 
@@ -83,8 +93,11 @@ class ServerStore:
 
         def work(tx: Transaction) -> Server:
             meet(tx, server_id, name, at)
-            chosen, deed = decide(get(tx, server_id))
+            before = get(tx, server_id)
+            chosen, deed = decide(before)
             put(tx, chosen)
+            if before.pause_reason is not None and chosen.pause_reason is None:
+                _wait_anew(tx, server_id, at)
             audit.note(tx, deed, at)
             return chosen
 

@@ -7,7 +7,7 @@ from datetime import date, datetime, tzinfo
 
 from bot.domain.limits import Window
 from bot.domain.spending import DaySpending
-from storage.database import Database
+from storage.database import Reads
 
 #: Milliseconds. Every offset from UTC that is in use is a multiple of it, so no quarter lies in two days of any zone.
 _QUARTER = 900_000
@@ -22,8 +22,8 @@ _GROUPED = " GROUP BY 1, 2"
 
 
 class SpendingStore:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
 
     async def daily(
         self, span: Window, zone: tzinfo, *, server_id: int | None = None, member_id: int | None = None
@@ -38,7 +38,7 @@ class SpendingStore:
             sql += _IN_SERVER
         if member_id is not None:
             sql += _OF_MEMBER
-        rows = await self._database.read(
+        rows = await self._reads.read(
             sql + _GROUPED,
             quarter=_QUARTER,
             since=span.since,

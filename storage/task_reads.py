@@ -14,6 +14,21 @@ open_ones (name) AS (
   FROM open_ones WHERE name IS NOT NULL
 )"""
 
+#: Held tasks of a provider that wait for their turn alone: neither for a moderator nor in a paused server.
+_WAITING = """
+state = 'held' AND provider = :provider AND due_at IS NOT NULL
+  AND server_id NOT IN (SELECT id FROM servers WHERE pause_reason IS NOT NULL)"""
+#: Members take turns: all first clips come before all second ones, whoever asked for fifty before.
+_TURN = """
+id, member_id, created_at, interaction_id, ordinal,
+ROW_NUMBER() OVER (PARTITION BY member_id ORDER BY created_at, interaction_id, ordinal) AS turn"""
+#: Within a turn those come first who were served longest ago. By the time of the command alone, the second clip of
+#: an early command would become a first one when the first ends, and pass those who had none yet.
+_SERVED = """COALESCE((
+  SELECT MAX(started) FROM tasks AS served
+  WHERE served.member_id = waiting.member_id AND served.started IS NOT NULL
+), 0)"""
+
 
 class TaskReads:
     """The reading half of `TaskStore`; every read sees what is committed, and waits for no writer."""
@@ -103,7 +118,7 @@ class TaskReads:
         return [task_of(row) for row in rows]
 
     async def startable(self, provider: str, at: int, *, per_member: int, limit: int) -> list[Task]:
-        """Held tasks in their fair order: a member's next clip comes before another's later ones.
+        """Held tasks in their fair order, the next to start first; `ahead_of` counts in the same.
 
         Members with `per_member` tasks running wait, and so does everybody's surplus. A paused server's wait too.
         """
@@ -112,15 +127,15 @@ class TaskReads:
             WITH running AS (
               SELECT member_id, COUNT(*) AS busy FROM tasks WHERE state IN ({RUNNING_STATES}) GROUP BY member_id
             ), waiting AS (
-              SELECT tasks.*, COALESCE(busy, 0) + ROW_NUMBER() OVER (
-                PARTITION BY tasks.member_id ORDER BY created_at, interaction_id, ordinal
-              ) AS turn
-              FROM tasks LEFT JOIN running ON running.member_id = tasks.member_id
-              JOIN servers ON servers.id = tasks.server_id AND pause_reason IS NULL
-              WHERE state = 'held' AND provider = :provider AND due_at IS NOT NULL AND due_at <= :at
+              SELECT {_TURN} FROM tasks WHERE {_WAITING} AND due_at <= :at
+            ), chosen AS (
+              SELECT id, turn, {_SERVED} AS served FROM waiting
+              LEFT JOIN running ON running.member_id = waiting.member_id
+              WHERE turn + COALESCE(busy, 0) <= :per_member
+              ORDER BY turn, served, created_at, interaction_id, ordinal LIMIT :limit
             )
-            SELECT * FROM waiting WHERE turn <= :per_member
-            ORDER BY turn, created_at, interaction_id, ordinal LIMIT :limit
+            SELECT tasks.* FROM chosen JOIN tasks ON tasks.id = chosen.id
+            ORDER BY turn, served, created_at, interaction_id, ordinal
             """,  # noqa: S608 - only constants of ours are put in
             provider=provider,
             at=at,
@@ -130,14 +145,30 @@ class TaskReads:
         return [task_of(row) for row in rows]
 
     async def ahead_of(self, task: Task) -> int:
-        """How many held tasks of the same provider were asked for earlier, and wait for no moderator."""
+        """How many waiting tasks of its provider start before a held one, as far as can be told now.
+
+        A later command of a member who was served longer ago may still come in between.
+        """
         row = await self._database.read_one(
-            """
-            SELECT COUNT(*) AS ahead FROM tasks
-            WHERE state = 'held' AND provider = :provider AND approval_until IS NULL
-              AND (created_at, interaction_id, ordinal) < (:created, :interaction, :ordinal)
-            """,
+            f"""
+            WITH waiting AS (
+              SELECT {_TURN} FROM tasks WHERE {_WAITING}
+            ), mine AS (
+              SELECT {_SERVED} AS served, (
+                SELECT COUNT(*) + 1 FROM tasks WHERE {_WAITING} AND member_id = :member
+                  AND (created_at, interaction_id, ordinal) < (:created, :interaction, :ordinal)
+              ) AS turn
+              FROM (SELECT :member AS member_id) AS waiting
+            )
+            SELECT COUNT(*) AS ahead FROM waiting
+            WHERE turn < (SELECT turn FROM mine) OR (
+              turn = (SELECT turn FROM mine)
+              AND ({_SERVED}, created_at, interaction_id, ordinal)
+                < ((SELECT served FROM mine), :created, :interaction, :ordinal)
+            )
+            """,  # noqa: S608 - only constants of ours are put in
             provider=task.provider,
+            member=task.member_id,
             created=task.created_at,
             interaction=task.interaction_id,
             ordinal=task.ordinal,

@@ -59,4 +59,8 @@ def task_of(row: sqlite3.Row) -> Task:
         waiting_since=row["waiting_since"],
         charged_micros=row["charged_micros"],
         private=bool(row["private"]),
+        erase_asked_at=row["erase_asked_at"],
+        erased_at=row["erased_at"],
+        parent_id=row["parent_id"],
+        removed_by=row["removed_by"],
     )

@@ -13,7 +13,7 @@ from storage.database import Transaction
 from storage.events import NOTE_LENGTH as _NOTE_LENGTH
 from storage.events import add as _event
 from storage.task_reads import TaskReads
-from storage.task_rows import FINAL_STATES, task_of
+from storage.task_rows import FINAL_STATES, RUNNING_STATES, task_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,16 +97,22 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
-    async def begin_submit(self, task: Task, body: bytes, at: int) -> bytes:
-        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any."""
+    async def begin_submit(self, task: Task, body: bytes, at: int, *, per_member: int | None = None) -> bytes:
+        """held → submitting, with the exact bytes on disk; returns those kept from an earlier try, if any.
+
+        `StaleTask` where its member has `per_member` tasks running: others may have started in the same instant.
+        """
         _must_be_a_move(task, TaskState.SUBMITTING)
 
         def work(tx: Transaction) -> bytes:
+            if per_member is not None and _running(tx, task.member_id) >= per_member:
+                raise StaleTask(f"task {task.id} waits: {per_member} of its member are running")
             changed = tx.run(
                 """
                 UPDATE tasks SET state = 'submitting', changed_at = :at, due_at = :at, problem = NULL,
-                  submitted_at = :at
-                WHERE id = :id AND state = 'held'
+                  submitted_at = :at, started = (SELECT COALESCE(MAX(id), 0) FROM task_events)
+                WHERE id = :id AND state = 'held' AND approval_until IS NULL
+                  AND server_id NOT IN (SELECT id FROM servers WHERE pause_reason IS NOT NULL)
                 """,
                 id=task.id,
                 at=at,
@@ -368,13 +374,18 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def attach(self, task: Task, job_id: str, at: int, *, note: str) -> None:
-        """Give a parked task the job that its lost submit made: it is read again, now."""
+        """Give a parked task the job that its lost submit made: it is read again, now.
+
+        An operator who named a wrong one can name another. A job that the provider itself told stays: the bytes of
+        its submit are forgotten.
+        """
 
         def work(tx: Transaction) -> None:
             changed = tx.run(
                 """
                 UPDATE tasks SET job_id = :job, due_at = :at, problem = :note
-                WHERE id = :id AND state = 'parked' AND job_id IS NULL
+                WHERE id = :id AND state = 'parked'
+                  AND (job_id IS NULL OR EXISTS (SELECT 1 FROM submissions WHERE task_id = tasks.id))
                 """,
                 id=task.id,
                 job=job_id,
@@ -476,18 +487,6 @@ class TaskStore(TaskReads):
 
         await self._database.write(work)
 
-    async def wait_anew(self, server_id: int, at: int) -> None:
-        """A server's pause is over: how long its held tasks wait for a provider counts from now."""
-
-        def work(tx: Transaction) -> None:
-            tx.run(
-                "UPDATE tasks SET waiting_since = :at WHERE server_id = :server AND state = 'held'",
-                server=server_id,
-                at=at,
-            )
-
-        await self._database.write(work)
-
     async def hurry(self, interaction_id: int, at: int) -> None:
         """Let held tasks start now: their progress message could not be made from the command's answer."""
 
@@ -518,10 +517,14 @@ class TaskStore(TaskReads):
         await self._database.write(work)
 
     async def clamp_due(self, at: int, *, latest: int) -> None:
-        """Bring back due times that a clock set backwards has left too far in the future."""
+        """Bring back due times that a clock set backwards has left too far in the future.
+
+        Moderators get no longer for their answer than the server gives them from now.
+        """
 
         def work(tx: Transaction) -> None:
             tx.run("UPDATE tasks SET due_at = :at WHERE due_at > :latest", at=at, latest=latest)
+            approvals.clamp(tx, at)
 
         await self._database.write(work)
 
@@ -531,10 +534,11 @@ def _insert(tx: Transaction, task: Task) -> None:
         """
         INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
           resolution, prompt, camera, enhance, first_frame_path, last_frame_path, provider, price_micros,
-          list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls, private)
+          list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls,
+          parent_id, private)
         VALUES (:id, :interaction, :ordinal, :server, :channel, :member, :mode, :model, :duration,
           :resolution, :prompt, :camera, :enhance, :first, :last, :provider, :price,
-          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0, :private)
+          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0, :parent, :private)
         """,
         id=task.id,
         interaction=task.interaction_id,
@@ -559,9 +563,18 @@ def _insert(tx: Transaction, task: Task) -> None:
         due=task.due_at,
         approval_until=task.approval_until,
         private=int(task.private),
+        parent=task.parent_id,
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")
+
+
+def _running(tx: Transaction, member_id: int) -> int:
+    row = tx.one(
+        f"SELECT COUNT(*) AS busy FROM tasks WHERE member_id = :member AND state IN ({RUNNING_STATES})",  # noqa: S608
+        member=member_id,
+    )
+    return int(row["busy"]) if row else 0
 
 
 def _must_change(changed: int, task: Task) -> None:

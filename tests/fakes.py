@@ -17,6 +17,7 @@ from bot.domain.errors import (
     ProviderClosed,
     ProviderError,
 )
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Job, Posted, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
@@ -355,6 +356,8 @@ class RecordingAnnouncer:
         self.faults: deque[BaseException | After | Silence] = deque()
         self.announce_faults: deque[BaseException | After] = deque()
         self.closed: BaseException | None = None
+        self.limit = 10 * 2**20
+        self.parcels: list[Parcel] = []
         self.violations: list[str] = []
         self.silent = asyncio.Event()
         self._announcing: set[int] = set()
@@ -384,9 +387,13 @@ class RecordingAnnouncer:
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         self.changes.append((task.id, progress))
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:
+        return self.limit
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         self.asked.append((task.id, again))
-        if not _is_video(clip):
+        self.parcels.append(parcel)
+        if parcel.file and not _is_video(parcel.file):
             self.violations.append(f"{task.id} was to be posted with a file that is no video")
         await asyncio.sleep(0)
         fault = self.faults.popleft() if self.faults else self.closed

@@ -167,6 +167,22 @@ async def test_a_task_that_has_its_job_takes_no_other(desk: Desk) -> None:
     assert f"has its job already ({task.job_id})" in said["refused"]
 
 
+async def test_a_slip_of_the_operators_can_be_mended_as_long_as_it_is_parked(desk: Desk) -> None:
+    task = await desk.lost()
+    await desk.ask("attach", task=task.id, job="task_71", reason="seen in the dashboard")
+    said = await desk.ask("attach", task=task.id, job="task_71", reason="again")
+    assert "has its job already (task_71)" in said["refused"]
+    said = await desk.ask("attach", task=task.id, job="task_17", reason="misread")
+    assert [(one["state"], one["job"]) for one in said["tasks"]] == [("parked", "task_17")]
+    assert [one.id for one in await desk.store.due("mindvideo", NOON, limit=9)] == [task.id]
+    assert await desk.books(task) == [HELD]
+    notes = [event.note for event in await desk.store.events(task.id)]
+    assert notes[-2:] == [
+        "found by the operator as task_71: seen in the dashboard",
+        "found by the operator as task_17: misread",
+    ]
+
+
 async def test_one_job_belongs_to_one_task(desk: Desk) -> None:
     first, second = await desk.lost(1), await desk.lost(2)
     await desk.ask("attach", task=first.id, job="task_17", reason="because")

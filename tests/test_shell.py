@@ -68,7 +68,7 @@ async def test_an_empty_list_says_so(settings: Settings) -> None:
 
 async def test_without_a_bot_the_database_itself_is_changed(settings: Settings, parked: Task) -> None:
     (line, note) = await asked(settings, do="settle", task=parked.id, cost="0.30", reason="charged")
-    assert line.startswith(f"{parked.id}  failed  $0.28 held  ")
+    assert line.startswith(f"{parked.id}  failed  booked $0.30  mindvideo")
     assert note == "    settled by the operator at $0.30: charged"
     async with open_database(settings.database) as database:
         entries = await LedgerStore(database).of_task(parked.id)
@@ -77,6 +77,11 @@ async def test_without_a_bot_the_database_itself_is_changed(settings: Settings, 
     assert sum(entry.held_micros for entry in entries) == PRICE - PRICE
     with pytest.raises(Refusal, match="is failed, not parked"):
         await asked(settings, do="release", task=parked.id, reason="again")
+
+
+async def test_a_release_says_what_was_given_back(settings: Settings, parked: Task) -> None:
+    (line, _) = await asked(settings, do="release", task=parked.id, reason="not charged")
+    assert line.startswith(f"{parked.id}  failed  $0.28 given back  mindvideo")
 
 
 async def test_a_refusal_is_said_as_it_is(settings: Settings, parked: Task) -> None:

@@ -13,6 +13,8 @@ import pytest
 from bot import web
 from bot.domain.errors import SetupError, StorageError
 from bot.services.hooks import Hooks
+from bot.services.links import ClipLinks
+from tests.fakes import FakeClock
 
 HOOKS = Hooks("https://bot.example/conch/", b"a secret")
 TASK = "task000001"
@@ -206,6 +208,130 @@ async def test_a_hint_that_the_database_does_not_take_is_503_without_a_traceback
     assert (await client.post(PATH)).status_code == 503
     assert "the disk is full" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+# ----------------------------------------------------------------------- clips
+
+CLIP = b"\0\0\0\x18ftypmp42" + bytes(range(256)) * 40
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def clips(
+    tmp_path: Path, hints: Hints, clock: FakeClock
+) -> AsyncIterator[tuple[httpx.AsyncClient, str]]:
+    """A client, and the path of a clip's link."""
+    links = ClipLinks("", b"a secret", days=7, clock=clock)
+    (tmp_path / "clips").mkdir()
+    (tmp_path / "clips" / f"{TASK}.mp4").write_bytes(CLIP)
+    (tmp_path / "conch.db").write_bytes(b"the books")
+    async with (
+        web.listening(0, tmp_path, HOOKS, hints, links) as port,
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+    ):
+        yield client, links.new(TASK).url
+
+
+Fetch = tuple[httpx.AsyncClient, str]
+
+
+async def test_a_link_gives_the_whole_clip_to_be_played_in_place(clips: Fetch) -> None:
+    client, path = clips
+    answer = await client.get(path)
+    assert (answer.status_code, answer.content) == (200, CLIP)
+    assert answer.headers["Content-Type"] == "video/mp4"
+    assert answer.headers["Content-Disposition"] == f'inline; filename="conch-{TASK}.mp4"'
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+async def test_head_tells_the_size_and_sends_nothing(clips: Fetch) -> None:
+    client, path = clips
+    answer = await client.head(path)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert (answer.headers["Content-Length"], answer.headers["Accept-Ranges"]) == (str(len(CLIP)), "bytes")
+
+
+@pytest.mark.parametrize(
+    ("asked", "part"),
+    [
+        ("bytes=0-1", slice(0, 2)),
+        ("bytes=5000-", slice(5000, None)),
+        ("bytes=-10", slice(-10, None)),
+        ("bytes=10000-99999", slice(10_000, None)),
+    ],
+)
+async def test_a_player_can_seek(clips: Fetch, asked: str, part: slice) -> None:
+    client, path = clips
+    answer = await client.get(path, headers={"Range": asked})
+    assert (answer.status_code, answer.content) == (206, CLIP[part])
+    start = part.indices(len(CLIP))[0]
+    assert answer.headers["Content-Range"].startswith(f"bytes {start}-")
+    assert answer.headers["Content-Range"].endswith(f"/{len(CLIP)}")
+
+
+async def test_a_range_behind_the_end_is_416(clips: Fetch) -> None:
+    client, path = clips
+    answer = await client.get(path, headers={"Range": "bytes=999999-"})
+    assert (answer.status_code, answer.headers["Content-Range"]) == (416, f"bytes */{len(CLIP)}")
+
+
+async def test_an_expired_link_is_410_and_says_how_long_clips_are_kept(
+    clips: Fetch, clock: FakeClock
+) -> None:
+    client, path = clips
+    clock.set_ahead(7 * 86_400 - 1)
+    assert (await client.get(path)).status_code == 200
+    clock.set_ahead(1)
+    answer = await client.get(path)
+    assert (answer.status_code, answer.text) == (
+        410,
+        "This link has expired: clips are kept here for 7 days.",
+    )
+
+
+async def test_a_clip_that_was_removed_is_404(clips: Fetch, tmp_path: Path) -> None:
+    client, path = clips
+    (tmp_path / "clips" / f"{TASK}.mp4").unlink()
+    answer = await client.get(path)
+    assert (answer.status_code, answer.text) == (404, "This clip is not kept here any more.")
+
+
+async def test_forged_links_and_ways_out_of_the_folder_are_404(clips: Fetch) -> None:
+    client, path = clips
+    _, _, _, expires, signature = path.split("/")
+    for forged in (
+        path[:-1],
+        path + "0",
+        path.replace(TASK, "task000002"),
+        path.replace(expires, str(int(expires) + 1)),
+        path.replace(TASK, "..%2Fconch"),
+        path.replace(TASK, "%2e%2e%2fconch.db%00"),
+        f"/clips/{TASK}/{expires}/",
+        f"/clips/{TASK}/{expires}/schlüssel",
+        f"/clips/{TASK}/x/{signature}",
+        f"/clips/{TASK}.mp4",
+        "/clips/../conch.db",
+        "/clips/",
+    ):
+        answer = await client.get(forged)
+        assert (answer.status_code, b"books" in answer.content) == (404, False), forged
+
+
+async def test_a_clip_is_only_read(clips: Fetch) -> None:
+    client, path = clips
+    assert (await client.post(path)).status_code == 405
+    assert (await client.delete(path)).status_code == 405
+
+
+async def test_without_a_public_address_no_clip_is_served(
+    client: httpx.AsyncClient, clock: FakeClock
+) -> None:
+    path = ClipLinks("", b"a secret", days=7, clock=clock).new(TASK).url
+    assert (await client.get(path)).status_code == 404
 
 
 # ------------------------------------------------------------------- addresses

@@ -7,9 +7,17 @@ from enum import StrEnum
 
 from bot.domain import words
 from bot.domain.errors import Refusal
+from bot.domain.plain import plain
+from bot.domain.prose import sentence
 
 MOST_WORDS = 500
 WORD_LENGTH = 100
+#: Characters of an admin's reason in a refusal: all 300 that may be given, with an escape before each.
+REASON_SHOWN = 600
+_OPENED = {
+    "channel": "every other one would be open",
+    "role": "members with any other or none could make clips",
+}
 #: Names in one sentence, so that it stays one.
 _NAMED = 20
 
@@ -67,8 +75,17 @@ class Rule:
 
 
 def with_denied(rules: Sequence[Rule], rule: Rule) -> list[Rule]:
-    """The rules after a denial, whatever was said of its subject before."""
-    return [*_without(rules, rule.kind, rule.subject), rule]
+    """The rules after a denial, whatever was said of its subject before.
+
+    `Refusal` for the only channel or role that is allowed: its denial would open all the others.
+    """
+    others, allowed = _without(rules, rule.kind, rule.subject), _of(rules, rule.kind, allowed=True)
+    if [one.key for one in allowed] == [rule.key]:
+        raise Refusal(
+            f"{rule.name} is the only {rule.kind} allowed; denied, {_OPENED[rule.kind]}. Allow another one first, or "
+            "remove the rule in `/admin access list`. Nothing was changed."
+        )
+    return [*others, rule]
 
 
 def with_allowed(rules: Sequence[Rule], kind: Kind, subject: str) -> list[Rule]:
@@ -113,10 +130,14 @@ def holds(rules: Sequence[Rule], kind: Kind) -> str:
 def _channels_hold(allowed: Sequence[Rule], denied: Sequence[Rule]) -> str:
     if allowed:
         but = f", but not in {_listed(denied, 'or')}" if denied else ""
-        return f"From now on clips can be made only in {_listed(allowed, 'and')} and what lies in them{but}."
+        return f"From now on clips can be made only in {_listed(allowed, 'and')} and {_inside(allowed)}{but}."
     if denied:
-        return f"Clips can be made everywhere but in {_listed(denied, 'and')} and what lies in them."
+        return f"Clips can be made everywhere but in {_listed(denied, 'and')} and {_inside(denied)}."
     return "Clips can be made in every channel."
+
+
+def _inside(channels: Sequence[Rule]) -> str:
+    return f"what lies in {'it' if len(channels) == 1 else 'them'}"
 
 
 def _roles_hold(allowed: Sequence[Rule], denied: Sequence[Rule]) -> str:
@@ -155,7 +176,8 @@ def verdict(
 def _of_member(rules: Sequence[Rule], member_id: int) -> str | None:
     for rule in _of(rules, Kind.MEMBER, allowed=False):
         if int(rule.subject) == member_id:
-            reason = f" The reason: {rule.reason.rstrip('.')}." if rule.reason else ""
+            given = sentence(plain(rule.reason, length=REASON_SHOWN)) if rule.reason else ""
+            reason = f" The reason: {given}" if given else ""
             if rule.until is None:
                 return (
                     f"An admin has blocked you from making clips in this server.{reason} {_ask('to end it')}"
@@ -172,15 +194,18 @@ def _of_roles(rules: Sequence[Rule], role_ids: frozenset[int]) -> str | None:
     """A denied role refuses, whatever other roles there are; where roles are allowed, it takes one of them."""
     denied = [rule for rule in _of(rules, Kind.ROLE, allowed=False) if int(rule.subject) in role_ids]
     if denied:
-        return (
-            f"Nobody with your role {_listed(denied, 'or')} may make clips in this server. {_ask('about it')}"
-        )
+        what = "role" if len(denied) == 1 else "roles"
+        return f"With your {what} {_listed(denied, 'and')} you may make no clips in this server. {_ask('about it')}"
     allowed = _of(rules, Kind.ROLE, allowed=True)
     if allowed and not any(int(rule.subject) in role_ids for rule in allowed):
-        one = "one of these roles" if len(allowed) > 1 else "the role"
+        if len(allowed) == 1:
+            return (
+                f"Making clips in this server takes the role {allowed[0].name}, which you do not have. "
+                f"{_ask('for it')}"
+            )
         return (
-            f"Making clips in this server takes {one}: {_listed(allowed, 'or')}. You have none of that kind. "
-            f"{_ask('for it')}"
+            f"Making clips in this server takes one of these roles: {_listed(allowed, 'or')}. You have none of them. "
+            f"{_ask('for one')}"
         )
     return None
 

@@ -10,7 +10,8 @@ from bot.domain.limits import OPERATOR, Limit, Period, Scope, Window, window
 class Alarm:
     """One step that a budget has reached. `owner_id` is the server whose admins set it, or the operator.
 
-    `since` begins the budget's window and `at` is when the step was reached, milliseconds since 1970.
+    `percent` above 100 says that what is left was too little for a clip that was asked for. `since` begins the
+    budget's window and `at` is when the step was reached, milliseconds since 1970.
     """
 
     id: int
@@ -20,8 +21,13 @@ class Alarm:
     since: int
     percent: int
     limit_micros: int
-    used_micros: int
+    spent_micros: int
+    held_micros: int
     at: int
+
+    @property
+    def used_micros(self) -> int:
+        return self.spent_micros + self.held_micros
 
     @property
     def limit(self) -> Limit:

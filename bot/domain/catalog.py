@@ -190,6 +190,10 @@ class Catalog(BaseModel):
                 return offer
         return min(menu, key=lambda offer: (offer.resolution != "768p", offer.micros), default=None)
 
+    def cheapest(self, providers: Sequence[str]) -> int | None:
+        """The least price of a clip in any mode, in micros; None where no provider makes one."""
+        return min((offer.micros for mode in Mode for offer in self.menu(mode, providers)), default=None)
+
     def label(self, offer: Offer) -> str:
         return f"{self.format_label(offer.format)} · {dollars(offer.micros)}"
 

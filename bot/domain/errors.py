@@ -9,7 +9,8 @@ BotError
 ├── StaleTask              the task was no longer in the state it was believed in
 ├── NotAVideo              the file is no playable video
 ├── DeliveryError          Discord did not take the message; try again later
-│   └── NobodyThere        neither the channel nor the member can be reached
+│   ├── NobodyThere        neither the channel nor the member can be reached
+│   └── TooLarge           Discord takes no file of this size there; nothing was posted
 ├── SetupError             the bot cannot start like this; says what to do
 │   └── AlreadyRunning     another process holds the database
 └── ProviderError
@@ -72,6 +73,13 @@ class DeliveryError(BotError):
 
 class NobodyThere(DeliveryError):
     pass
+
+
+class TooLarge(DeliveryError):
+    def __init__(self, text: str, *, limit: int) -> None:
+        super().__init__(text)
+        #: Bytes that may be tried next.
+        self.limit = limit
 
 
 class SetupError(BotError):

@@ -1,6 +1,6 @@
 """Money limits: who may spend how much in which window, and what a limit says when it stands in the way."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -53,6 +53,11 @@ class Limit:
         """Counts what one member spent, rather than a budget that several share."""
         return self.scope in {Scope.MEMBER, Scope.ROLE}
 
+    @property
+    def kind(self) -> Scope:
+        """What the operator limits too: what one member spends, or a server."""
+        return Scope.MEMBER if self.personal else self.scope
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -103,6 +108,20 @@ def applying(limits: Sequence[Limit], *, member_id: int, role_ids: frozenset[int
     return found + [limit for _, _, limit in chosen.values()]
 
 
+def stricter(limit: Limit, operators: Iterable[Limit]) -> Limit | None:
+    """The operator's limit that allows less than an admin's, for the same kind and period."""
+    return next(
+        (
+            one
+            for one in operators
+            if one.server_id == OPERATOR
+            and (one.kind, one.period) == (limit.kind, limit.period)
+            and one.micros < limit.micros
+        ),
+        None,
+    )
+
+
 def _rank(limit: Limit, member_id: int, role_ids: frozenset[int]) -> int:
     """How close an admin's personal limit is to a member; 0 where it is another's."""
     if limit.scope is Scope.ROLE:
@@ -114,17 +133,18 @@ def _rank(limit: Limit, member_id: int, role_ids: frozenset[int]) -> int:
 
 _OPERATORS = {
     Scope.MEMBER: "{whose} limit",
-    Scope.SERVER: "this server's budget",
+    Scope.SERVER: "the operator's budget for this server",
     Scope.PROVIDER: "the operator's budget for this provider",
     Scope.BOT: "the operator's budget",
 }
 _SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
 _RATES = {Period.DAY: "a day", Period.MONTH: "a month", Period.TOTAL: "in total"}
+_EVERYWHERE = " over all servers"
 
 
 def name_of(limit: Limit, whose: str = "your") -> str:
     """What a member calls it, such as "your own limit for one day". A role is its Discord mention."""
-    return f"{_named(limit, whose)} {_SPANS[limit.period]}"
+    return f"{_named(limit, whose)} {_SPANS[limit.period]}{_where(limit)}"
 
 
 def _named(limit: Limit, whose: str) -> str:
@@ -140,7 +160,12 @@ def _named(limit: Limit, whose: str) -> str:
         case Scope.ROLE:
             return f"the limit of {whose} role <@&{limit.subject}>"
         case _:
-            return "the budget this server has set itself"
+            return "this server's budget"
+
+
+def _where(limit: Limit) -> str:
+    """Only what the operator lets a member spend counts beyond one server."""
+    return _EVERYWHERE if limit.scope is Scope.MEMBER and limit.server_id == OPERATOR else ""
 
 
 def whom(limit: Limit) -> str:
@@ -164,8 +189,8 @@ def each(period: Period) -> str:
 
 
 def rate(limit: Limit) -> str:
-    """The amount and its period, such as "$2.00 a day"."""
-    return f"{dollars(limit.micros)} {each(limit.period)}"
+    """The amount and its period, such as "$2.00 a day"; where it counts in every server, that too."""
+    return f"{dollars(limit.micros)} {each(limit.period)}{_where(limit)}"
 
 
 def explain(hit: LimitHit) -> str:
@@ -175,23 +200,31 @@ def explain(hit: LimitHit) -> str:
     numbers = (
         f"{dollars(usage.spent)} spent and {dollars(usage.held)} held of {dollars(most)}, so {left} is left"
     )
+    cost = f"That costs {price}, and"
     if most == 0:
-        return f"That costs {price}, and {name} is {dollars(most)}: it allows nothing. {_way_out(hit.limit)}"
+        return f"{cost} {name} is {dollars(most)}: it allows nothing. {_way_out(hit.limit)}"
     if hit.price > most:
-        return f"That costs {price}, and {name} is {dollars(most)}: too dear at any time."
+        return f"{cost} {name} is {dollars(most)}: too dear at any time. {_way_out(hit.limit)}"
     if usage.spent + hit.price > most:
-        return f"That costs {price}, and {name} is used up: {numbers}. {_again(hit)}"
-    anew = "" if hit.until >= FOREVER else f", or until the limit starts anew {_moment(hit)}"
+        state = "is used up" if usage.total >= most else "leaves too little"
+        return f"{cost} {name} {state}: {numbers}. {_again(hit)}"
+    # Not "wait until one ends": a clip that is finished is spent, and leaves as little.
     return (
-        f"That costs {price}, and tasks under way hold the rest of {name}: {numbers}. Wait until one of them "
-        f"ends{anew}."
+        f"{cost} tasks under way hold the rest of {name}: {numbers}. A clip that fails or is cancelled gives its "
+        f"hold back (`/tasks cancel` is free as long as it waits). {_else(hit)}"
     )
 
 
 def _again(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
-        return "It never starts anew by itself: an admin of this server can raise it."
+        return f"It never starts anew by itself. {_way_out(hit.limit)}"
     return f"It starts anew {_moment(hit)}."
+
+
+def _else(hit: LimitHit) -> str:
+    if hit.until >= FOREVER:
+        return _way_out(hit.limit)
+    return f"Else it starts anew {_moment(hit)}."
 
 
 def _way_out(limit: Limit) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bot.domain.catalog import Format, Mode
 from bot.domain.errors import ProviderError
+from bot.domain.parcel import Parcel
 from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
 
@@ -102,6 +103,14 @@ class Provider(Protocol):
         """The balance and the prices as the provider tells them, as far as it does; costs nothing."""
 
 
+@runtime_checkable
+class Local(Protocol):
+    """A provider whose jobs lie on this machine, so that they can be forgotten here."""
+
+    async def forget(self, job_id: str) -> None:
+        """Remove all there is of an ended job."""
+
+
 @dataclass(frozen=True, slots=True)
 class Posted:
     """Where a message stands, and the addresses of the pictures on it."""
@@ -120,8 +129,12 @@ class Announcer(Protocol):
     def changed(self, task: Task, *, progress: int | None = None) -> None:
         """Note that a task's progress message is out of date. Never blocks, never fails."""
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:
+        """Bytes that a file in the task's channel may have, as far as Discord has told."""
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         """Post the clip as a new message. `again`: an earlier try may have posted it, so look for that first.
 
-        `NobodyThere` where neither the channel nor the member can be reached; other `DeliveryError`s pass.
+        `TooLarge` where Discord does not take the file, `NobodyThere` where neither the channel nor the member can
+        be reached; other `DeliveryError`s pass.
         """

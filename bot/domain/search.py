@@ -1,8 +1,9 @@
-"""What an admin looks for among a server's tasks."""
+"""What an admin looks for among a server's tasks, or a member among the own."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.domain.catalog import Mode
 from bot.domain.limits import Window
 from bot.domain.task import FINAL, RUNNING, Task, TaskState
 
@@ -60,6 +61,7 @@ class Search:
     member_id: int | None = None
     stage: Stage = Stage.ANY
     age: Age = Age.ANY
+    mode: Mode | None = None
 
     @property
     def window(self) -> Window:

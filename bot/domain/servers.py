@@ -13,8 +13,8 @@ class Server:
     """One Discord server. Money is micros; a moderators' message goes to `notices_channel_id`.
 
     `pause_reason` is what members read while no new clips are made; None while they are. `approval_micros`: a
-    clip whose hold is above it waits for a moderator, `approval_hours` at most. `reported_until` is the end of the
-    last month that was reported, or when reports began; milliseconds since 1970.
+    clip whose list price is above it waits for a moderator, `approval_hours` at most. `reported_until` is the end
+    of the last month that was reported, or when reports began; milliseconds since 1970.
     """
 
     id: int
@@ -30,7 +30,8 @@ class Server:
 
     @property
     def tz(self) -> ZoneInfo:
-        return zone(self.zone)
+        """UTC where this machine does not know the chosen zone: its list may have changed since."""
+        return zone(self.zone if self.zone in zone_names() else DEFAULT_ZONE)
 
 
 @cache

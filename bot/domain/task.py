@@ -20,8 +20,9 @@ class TaskState(StrEnum):
 
 _ENDS = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
 
-#: Every move a task may make. `submitting → held` happens only when the provider certainly accepted nothing;
-#: `processing → queued` does not exist: a provider whose status goes backwards is not followed.
+#: Every move a task may make by itself. `submitting → held` happens only when the provider certainly accepted
+#: nothing; `processing → queued` does not exist: a provider whose status goes backwards is not followed.
+#: A clip that could be posted nowhere and is kept no longer is ended as failed by `storage/erasures.py` alone.
 MOVES: dict[TaskState, frozenset[TaskState]] = {
     TaskState.HELD: frozenset({TaskState.SUBMITTING, TaskState.FAILED, TaskState.CANCELLED}),
     TaskState.SUBMITTING: _ENDS | {TaskState.HELD, TaskState.QUEUED, TaskState.PROCESSING, TaskState.PARKED},
@@ -58,7 +59,9 @@ class Task:
     `price_micros` is held; `list_micros`, never above it, is the list price at the provider that has the task now.
     `tried` are the providers that did not take it and never will. `approval_until` is set while a moderator's
     click is waited for, `waiting_since` once that or a pause of the server is over. `charged_micros` is what the
-    provider itself says it charged. What is `private` is shown to its member alone.
+    provider itself says it charged. `erase_asked_at` is when the member wanted its words and pictures gone.
+    `parent_id` is the clip that this one goes on from; `removed_by` whoever had the posted clip removed.
+    What is `private` is shown to its member alone.
     """
 
     id: str
@@ -97,7 +100,21 @@ class Task:
     approval_until: int | None = None
     waiting_since: int | None = None
     charged_micros: int | None = None
+    erase_asked_at: int | None = None
+    erased_at: int | None = None
+    parent_id: str | None = None
+    removed_by: int | None = None
     private: bool = False
+
+    @property
+    def erased(self) -> bool:
+        """Its prompt and pictures are gone for good; its money, its times and where its messages stand are not."""
+        return self.erased_at is not None
+
+    @property
+    def stranded(self) -> bool:
+        """Its clip is paid and could be posted nowhere: nothing more happens to it by itself."""
+        return self.state is TaskState.SUCCEEDED and self.due_at is None
 
     @property
     def key(self) -> str:
@@ -107,6 +124,10 @@ class Task:
 
 #: Begins the note of a task that the operator ended with a cost but without a clip.
 SETTLED = "settled by the operator"
+
+
+#: Begins the note of a paid task whose clip could be posted nowhere and is kept no longer.
+UNCOLLECTED = "its clip could be posted nowhere"
 
 
 #: Noted with a clip that went to its member alone, in an answer that nobody else can open.

@@ -1,8 +1,9 @@
 """Blocked words: how words and prompts are made comparable, and when one stands in the other as a whole word."""
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 
 #: Scripts that put no space between words, by how Unicode begins the names of their signs. Korean has spaces, but
 #: writes its particles onto the word.
@@ -31,12 +32,16 @@ _FIRST_SPELLED = "\u0780"
 #: Canonical combining classes: written through the letter, and from the first that only says on which side.
 _OVERLAY, _PLACED = 1, 200
 _VIRAMA = 9
+#: What Unicode has not assigned is shown as nothing or as a box, but here lies room for emoji newer than Python.
+_FIRST_PICTURE, _LAST_PICTURE = "\U0001f000", "\U0001faff"
+#: The two marks that Hiragana and Katakana share have a name of their own.
+_KANA = ("HIRAGANA", "KATAKANA", "COMBINING KATAKANA-HIRAGANA")
 #: More signs than any language uses; the bound is there for those who try all of Unicode.
 _REMEMBERED = 8192
 
 
 def folded(text: str) -> str:
-    """The text as it is compared: without case, compatibility forms, accents and invisible signs.
+    """The text as it is compared: without case, compatibility forms, accents, strange marks and invisible signs.
 
     White space, hyphens and underscores become one space, apostrophes become one kind. Folding twice changes nothing.
     """
@@ -44,7 +49,7 @@ def folded(text: str) -> str:
     for letter in "".join(map(_folded_letter, text)):
         if not _is_mark(letter):
             base = letter
-        elif min(base, letter) < _FIRST_SPELLED:
+        elif min(base, letter) < _FIRST_SPELLED or _script(base) != _script(letter):
             continue
         kept.append(letter)
     # Composed again, or the Korean syllable 가 would be found at the beginning of 각.
@@ -59,27 +64,19 @@ def found(words: Iterable[str], prompt: str) -> list[str]:
     """
     text = folded(prompt)
     anywhere = [word for word in words if word in text]
-    bounds = _bounds(text) if anywhere else []
-    return [word for word in anywhere if _stands(word, text, bounds)]
+    marked = _marked(text) if anywhere else ""
+    return [word for word in anywhere if _marked(word) in marked]
 
 
-def _bounds(text: str) -> list[int]:
-    """For every place in the text the nearest, from there on, at which a word may begin or end."""
-    bounds = [len(text)] * (len(text) + 1)
-    for place in range(len(text) - 1, 0, -1):
-        bounds[place] = bounds[place + 1] if _joined(text[place - 1], text[place]) else place
-    bounds[0] = 0
-    return bounds
+def _marked(text: str) -> str:
+    """The text with a NUL, which no folded text has, wherever a word may begin or end.
 
-
-def _stands(word: str, text: str, bounds: Sequence[int]) -> bool:
-    start = text.find(word)
-    while start >= 0:
-        end = start + len(word)
-        if bounds[start] == start and bounds[end] == end:
-            return True
-        start = text.find(word, bounds[start + 1])
-    return False
+    So a whole word is found by one search, in time that grows with the text alone, however often it stands in others.
+    """
+    pieces = [
+        letter if _joined(before, letter) else f"\0{letter}" for before, letter in pairwise(f"\0{text}")
+    ]
+    return "".join(pieces) + "\0"
 
 
 def _joined(before: str, after: str) -> bool:
@@ -108,13 +105,21 @@ def _compared(piece: str) -> str:
     if piece in _APOSTROPHES:
         return "'"
     place = unicodedata.combining(piece)
-    gone = place == _OVERLAY or place >= _PLACED or category in {"Cc", "Cf", "Cs", "Me"}
-    return "" if gone or piece in _INVISIBLE else piece
+    if place == _OVERLAY or place >= _PLACED or category in {"Cc", "Cf", "Cs", "Me"} or piece in _INVISIBLE:
+        return ""
+    return "" if category == "Cn" and not _FIRST_PICTURE <= piece <= _LAST_PICTURE else piece
 
 
 @lru_cache(_REMEMBERED)
 def _is_mark(letter: str) -> bool:
     return unicodedata.category(letter).startswith("M")
+
+
+@lru_cache(_REMEMBERED)
+def _script(letter: str) -> str:
+    """As far as a mark must have that of its letter: Unicode's names begin with it, in one word or more."""
+    name = unicodedata.name(letter, "")
+    return "KANA" if name.startswith(_KANA) else name.partition(" ")[0]
 
 
 @lru_cache(_REMEMBERED)

@@ -17,6 +17,8 @@ from bot.domain.errors import BotError
 
 #: Children at once. Each may take its whole memory limit.
 AT_ONCE = 2
+#: Besides those; an encode has as many threads as there are cores, so a second one would make none faster.
+ENCODES_AT_ONCE = 1
 _ROOT = Path(__file__).resolve().parents[2]
 # -I keeps the working folder, PYTHONPATH and the user's own packages out of the child's import path, and with
 # them the bot when it runs from a checkout; so the folder this very package came from is named instead.
@@ -31,7 +33,10 @@ _STARVED = re.compile(
     r"MemoryError|Cannot allocate memory|failed to map segment|out of memory", re.IGNORECASE
 )
 
-_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
+#: By event loop: the slots of quick jobs, and of encodes.
+_slots: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[asyncio.Semaphore, asyncio.Semaphore]] = (
+    WeakKeyDictionary()
+)
 
 
 class ChildFailed(BotError):
@@ -45,15 +50,17 @@ async def run(
     cpu_seconds: int,
     memory_bytes: int,
     seconds: float,
+    encode: bool = False,
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The job's answer. Waits for a free slot first; `seconds` count from the start of the child.
 
+    `encode`: it may take minutes, so it waits in a line of its own and keeps no check of a file waiting.
     `environment` is what the job's libraries read besides the little that every child is given.
     `{"refused": "sentence"}` is an answer too; `ChildFailed` where there is none.
     """
     order = {"arguments": arguments, "cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
-    async with _slot():
+    async with _slot(encode=encode):
         process = await _start(job, environment)
         try:
             async with asyncio.timeout(seconds):
@@ -79,8 +86,9 @@ async def _start(job: str, environment: Mapping[str, str]) -> asyncio.subprocess
         raise ChildFailed(f"no process could be started for it ({error.strerror})") from error
 
 
-def _slot() -> asyncio.Semaphore:
-    return _slots.setdefault(asyncio.get_running_loop(), asyncio.Semaphore(AT_ONCE))
+def _slot(*, encode: bool) -> asyncio.Semaphore:
+    both = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(ENCODES_AT_ONCE)
+    return _slots.setdefault(asyncio.get_running_loop(), both)[encode]
 
 
 async def _converse(process: asyncio.subprocess.Process, order: bytes) -> tuple[bytes, bytes]:

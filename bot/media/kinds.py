@@ -64,6 +64,14 @@ def demuxer(head: bytes) -> str | None:
     return None
 
 
+def container(head: bytes) -> str:
+    """How the name of the file should end: mp4, mov, webm or mkv."""
+    if demuxer(head) == "matroska":
+        return "webm" if b"webm" in head[:64] else "mkv"
+    quicktime = head[8:12] == b"qt  " if head[4:8] == b"ftyp" else demuxer(head) == "mov"
+    return "mov" if quicktime else "mp4"
+
+
 def describe(head: bytes) -> str:
     """Words for a person, such as "an HTML page"."""
     if not head:

@@ -13,7 +13,7 @@ from typing import Any
 
 from bot.media.jobs import Refused
 
-JOBS = frozenset({"picture", "shape", "clip", "paint", "codecs", "chart"})
+JOBS = frozenset({"picture", "shape", "clip", "paint", "fit", "codecs", "chart", "last_frame", "join"})
 #: No job writes a larger file.
 _LARGEST_FILE = 1 << 29
 _NICENESS = 10

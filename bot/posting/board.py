@@ -5,7 +5,6 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,6 +16,7 @@ from bot.domain.ports import Posted
 from bot.domain.task import FINAL, Task, TaskState
 from bot.posting import texts
 from bot.posting.delivery import Delivery
+from bot.posting.frames import noted, with_frames
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,8 @@ class _Message:
     dirty: bool = False
     given_up: bool = False
     drawn: str | None = None
+    #: What it says of its pictures, below what is drawn.
+    note: str = ""
     next_edit: float = 0
     failures: int = 0
     progress: dict[str, int] = field(default_factory=dict)
@@ -58,14 +60,14 @@ class Board(Delivery):
         catalog: Catalog,
         *,
         cancel_button: Callable[[str, str], discord.ui.Item[Any]],
+        clip_buttons: Callable[[Task], discord.ui.View],
         ready_at: Callable[[Task], int | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        super().__init__(client, catalog)
+        super().__init__(client, catalog, monotonic, clip_buttons=clip_buttons)
         self._tasks = tasks
         self._cancel_button = cancel_button
         self._ready_at = ready_at
-        self._monotonic = monotonic
         self._messages: dict[int, _Message] = {}
         self._wake = asyncio.Event()
 
@@ -77,13 +79,17 @@ class Board(Delivery):
         message.interaction = interaction
         message.token_until = self._monotonic() + _TOKEN_SECONDS
         content = await self._content(tasks, message)
-        files = await asyncio.to_thread(frame_files, tasks[0])
-        sent = await interaction.edit_original_response(
-            content=content,
-            view=self._view(tasks),
-            attachments=files,
-            allowed_mentions=discord.AllowedMentions.none(),
-        )
+
+        async def send(files: list[discord.File], note: str) -> discord.InteractionMessage:
+            message.note = note
+            return await interaction.edit_original_response(
+                content=noted(content, message.note),
+                view=self._view(tasks),
+                attachments=files,
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+
+        sent = await with_frames(tasks[0], send)
         message.drawn, message.next_edit = content, self._monotonic() + EDIT_SECONDS
         return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
 
@@ -96,18 +102,23 @@ class Board(Delivery):
         first, message = tasks[0], self._message(tasks[0])
         message.interaction = None
         content = await self._content(tasks, message)
+
+        async def send(files: list[discord.File], note: str) -> discord.Message:
+            message.note = note
+            return await channel.send(
+                noted(content, message.note),
+                view=self._view(tasks) or discord.utils.MISSING,
+                files=files,
+                nonce=f"p{first.interaction_id}",
+                allowed_mentions=discord.AllowedMentions.none(),
+            )
+
         try:
             channel = await self._place_of(first)
             # The command itself, not the task: its answer stands there since before its pictures were prepared.
             since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
             sent = await self._find(channel, first, since, carries_clip=False)
-            sent = sent or await channel.send(
-                content,
-                view=self._view(tasks) or discord.utils.MISSING,
-                files=await asyncio.to_thread(frame_files, first),
-                nonce=f"p{first.interaction_id}",
-                allowed_mentions=discord.AllowedMentions.none(),
-            )
+            sent = sent or await with_frames(first, send)
         except discord.HTTPException as error:
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
         except (aiohttp.ClientError, OSError) as error:
@@ -199,9 +210,9 @@ class Board(Delivery):
             message.next_edit = self._monotonic() + EDIT_SECONDS * 2**message.failures
 
     async def _edit(self, message: _Message, tasks: Sequence[Task], content: str, *, ended: bool) -> None:
-        changes: dict[str, Any] = {"content": content, "view": None if ended else self._view(tasks)}
+        changes: dict[str, Any] = {"content": noted(content, message.note), "view": self._view(tasks)}
         if ended:
-            changes["attachments"] = []
+            changes = {"content": content, "view": None, "attachments": []}
         changes["allowed_mentions"] = discord.AllowedMentions.none()
         interaction = message.interaction
         if interaction is not None and self._monotonic() < message.token_until:
@@ -281,12 +292,3 @@ class Board(Delivery):
 def _number(task: Task, tasks: Sequence[Task]) -> str:
     """Which of several clips; nothing where there is one."""
     return f"{task.ordinal + 1}. " if len(tasks) > 1 else ""
-
-
-def frame_files(task: Task) -> list[discord.File]:
-    """The checked pictures of a command, in the order first, last."""
-    return [
-        discord.File(frame.path, filename=f"{which}-frame.jpg")
-        for which, frame in (("first", task.first_frame), ("last", task.last_frame))
-        if frame is not None and Path(frame.path).exists()
-    ]

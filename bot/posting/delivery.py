@@ -3,7 +3,7 @@
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
@@ -12,32 +12,66 @@ import aiohttp
 import discord
 
 from bot.domain.catalog import Catalog
-from bot.domain.errors import DeliveryError, NobodyThere
+from bot.domain.errors import DeliveryError, NobodyThere, TooLarge
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Posted
 from bot.domain.task import Task
+from bot.media import kinds
 from bot.posting import texts
 
 log = logging.getLogger(__name__)
 
 #: Bytes a bot may always upload; servers with boosts allow more.
-_LEAST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
+LEAST_LIMIT = discord.utils.DEFAULT_FILE_SIZE_LIMIT_BYTES
 _NONCE_LENGTH = 25
 _SECONDS = 120
 _SEARCHED = 300
 #: Thread locked or archived, not allowed there, no such channel, no direct messages from this bot.
 _CLOSED_CODES = frozenset({50001, 50007, 50013, 50083, 10003, 10013, 40333})
 _TOO_LARGE = 40005
+_DESCRIPTION_LENGTH = 1000
+#: Not for ever: a refusal may be a passing fault, and limits change.
+_REMEMBERED_SECONDS = 3600
 
 
 class Delivery:
-    def __init__(self, client: discord.Client, catalog: Catalog) -> None:
+    """`clip_buttons` makes those that stand under a clip."""
+
+    def __init__(
+        self,
+        client: discord.Client,
+        catalog: Catalog,
+        monotonic: Callable[[], float],
+        *,
+        clip_buttons: Callable[[Task], discord.ui.View],
+    ) -> None:
         self._client = client
         self._catalog = catalog
+        self._monotonic = monotonic
+        self._clip_buttons = clip_buttons
+        #: The smallest file that was refused, and until when that counts, by server and by what its boosts allow.
+        self._refused: dict[tuple[int, int], tuple[int, float]] = {}
 
-    async def deliver(self, task: Task, clip: Path, *, cost_micros: int, again: bool) -> Posted:
+    def upload_limit(self, task: Task) -> int:
+        """Bytes. What Discord said at the command may include the member's own allowance: 413 corrects it."""
+        boosts = self._boosts(task)
+        known = max(boosts, task.upload_limit or 0)
+        refused = self._smallest_refused(task, boosts)
+        return known if refused is None or known < refused else below(refused, boosts)
+
+    def _smallest_refused(self, task: Task, boosts: int) -> int | None:
+        size, until = self._refused.get((task.server_id, boosts), (None, 0.0))
+        return size if self._monotonic() < until else None
+
+    def _boosts(self, task: Task) -> int:
+        server = None if task.private else self._client.get_guild(task.server_id)
+        return max(LEAST_LIMIT, server.filesize_limit if server else 0)
+
+    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
         """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot.
 
-        A private clip is the member's alone: no channel ever sees it.
+        `TooLarge` where the open one of them takes no such file. A private clip is the member's alone: no channel
+        ever sees it.
         """
         self._must_be_logged_in()
         reasons: list[str] = []
@@ -47,8 +81,10 @@ class Delivery:
             async for place in self._places(task, reasons):
                 try:
                     async with asyncio.timeout(_SECONDS):
-                        return await self._post(place, task, clip, cost_micros)
+                        return _posted(await self._send(place, task, parcel, cost_micros))
                 except discord.HTTPException as error:
+                    if too_large(error) and parcel.file:
+                        raise await self._refuse_size(task, parcel.file, place) from error
                     note_closed(error, reasons)
         except discord.HTTPException as error:
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
@@ -66,41 +102,29 @@ class Delivery:
         except discord.HTTPException as error:
             note_closed(error, reasons)
 
-    async def _post(self, place: discord.abc.Messageable, task: Task, clip: Path, cost_micros: int) -> Posted:
-        if await asyncio.to_thread(_size, clip) <= self._limit(task):
-            try:
-                return _posted(await self._send(place, task, cost_micros, clip=clip))
-            except discord.HTTPException as error:
-                if error.status != HTTPStatus.REQUEST_ENTITY_TOO_LARGE and error.code != _TOO_LARGE:
-                    raise
-                log.info("task %s: Discord takes no file of this size here", task.id)
-        if task.clip_url is None or not task.clip_url.startswith(("https://", "http://")):
-            raise NobodyThere("the clip is too large for Discord and its provider has no link to it")
-        return _posted(await self._send(place, task, cost_micros, link=task.clip_url))
+    async def _refuse_size(self, task: Task, file: Path, place: discord.abc.Messageable) -> TooLarge:
+        """Remember it for the server's clips of the next hour; direct messages have their own limit."""
+        size, allowed = (await asyncio.to_thread(file.stat)).st_size, LEAST_LIMIT
+        if getattr(place, "id", None) == task.channel_id:
+            allowed = self._boosts(task)
+            smallest = min(size, self._smallest_refused(task, allowed) or size)
+            self._refused[task.server_id, allowed] = (smallest, self._monotonic() + _REMEMBERED_SECONDS)
+        return TooLarge(f"Discord takes no file of {size:,} bytes there", limit=below(size, allowed))
 
     async def _send(
-        self,
-        place: discord.abc.Messageable,
-        task: Task,
-        cost_micros: int,
-        *,
-        clip: Path | None = None,
-        link: str | None = None,
+        self, place: discord.abc.Messageable, task: Task, parcel: Parcel, cost_micros: int
     ) -> discord.Message:
-        content = texts.ready_message(task, self._catalog, cost_micros=cost_micros, link=link)
         mentions = discord.AllowedMentions(
             everyone=False, roles=False, users=[discord.Object(task.member_id)], replied_user=False
         )
-        # The nonce makes Discord return the first message when a lost answer makes discord.py send it twice.
-        nonce = task.id[:_NONCE_LENGTH]
-        if clip is None:
-            files = link_file(link or "")
-            return await place.send(content, files=files, nonce=nonce, allowed_mentions=mentions)
-        file = await asyncio.to_thread(
-            discord.File, clip, f"conch-{task.id}.mp4", description=task.prompt[:1000]
+        return await place.send(
+            texts.ready_message(task, self._catalog, cost_micros=cost_micros, parcel=parcel),
+            files=await asyncio.to_thread(attachments, task, parcel),
+            view=self._clip_buttons(task),
+            # Makes Discord return the first message when a lost answer makes discord.py send it twice.
+            nonce=task.id[:_NONCE_LENGTH],
+            allowed_mentions=mentions,
         )
-        with file.fp:
-            return await place.send(content, file=file, nonce=nonce, allowed_mentions=mentions)
 
     def _must_be_logged_in(self) -> None:
         if self._client.user is None:
@@ -136,11 +160,6 @@ class Delivery:
             log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)
         return None
 
-    def _limit(self, task: Task) -> int:
-        """What Discord said at the command may include the member's own allowance: 413 corrects it."""
-        server = None if task.private else self._client.get_guild(task.server_id)
-        return max(_LEAST_LIMIT, server.filesize_limit if server else 0, task.upload_limit or 0)
-
 
 async def own_messages(
     client: discord.Client, place: discord.abc.Messageable, since: int
@@ -160,6 +179,11 @@ def is_closed(error: discord.HTTPException) -> bool:
     return error.status in {403, 404} or error.code in _CLOSED_CODES
 
 
+def is_too_large(error: discord.HTTPException) -> bool:
+    """A file is larger than Discord takes here."""
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == _TOO_LARGE
+
+
 def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
     """Add why a place is closed to the bot; everything else is raised again."""
     if not is_closed(error):
@@ -167,16 +191,26 @@ def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
     reasons.append(f"{error.status} {error.text}")
 
 
-def link_file(link: str) -> list[discord.File]:
-    """A link too long for a message, as a small file; nothing for one that fits."""
-    if len(link) <= texts.LONGEST_LINK:
-        return []
-    return [discord.File(io.BytesIO(link.encode()), "link.txt")]
+def too_large(error: discord.HTTPException) -> bool:
+    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == _TOO_LARGE
+
+
+def below(refused: int, allowed: int) -> int:
+    """What to try after a file of that size was refused where `allowed` bytes should be."""
+    return allowed if allowed < refused else refused // 2
+
+
+def attachments(task: Task, parcel: Parcel) -> list[discord.File]:
+    """What goes beside the words; whoever sends it closes it. Reads the disk, so it runs in a thread."""
+    files = []
+    if parcel.file:
+        with parcel.file.open("rb") as clip:
+            name = f"conch-{task.id}.{kinds.container(clip.read(kinds.HEAD))}"
+        files.append(discord.File(parcel.file, name, description=task.prompt[:_DESCRIPTION_LENGTH]))
+    if parcel.link and len(parcel.link.url) > texts.LONGEST_LINK:
+        files.append(discord.File(io.BytesIO(parcel.link.url.encode()), "link.txt"))
+    return files
 
 
 def _posted(message: discord.Message) -> Posted:
     return Posted(message.channel.id, message.id)
-
-
-def _size(clip: Path) -> int:
-    return clip.stat().st_size

@@ -5,6 +5,7 @@ import io
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -19,8 +20,8 @@ from bot.domain.ports import Posted
 from bot.domain.servers import Server
 from bot.domain.task import Task
 from bot.posting import notices, texts
-from bot.posting.board import frame_files
 from bot.posting.delivery import is_closed, note_closed, own_messages
+from bot.posting.frames import noted, with_frames
 
 log = logging.getLogger(__name__)
 
@@ -52,20 +53,15 @@ class Moderation:
 
     async def ask(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> Posted:
         """In the moderators' channel, else where the clip was asked for, unless it is a private one."""
-        content = notices.question(question, tasks, self._catalog, spent=spent)
         reasons: list[str] = []
         async with _told():
             # Both are looked through before anything is posted: which of them was open may have changed since.
             sent = await self._asked_before(server, question, tasks[0])
             for channel in [] if sent else self._places(server, tasks[0]):
                 try:
-                    sent = await channel.send(
-                        content,
-                        view=self._view(question),
-                        files=await asyncio.to_thread(_files, tasks[0]),
-                        nonce=f"q{question.interaction_id}",
-                        allowed_mentions=_SILENT,
-                    )
+                    content = self._words(server, question, tasks, spent, in_channel=channel.id)
+                    ask = partial(self._ask, channel, question, tasks[0], content)
+                    sent = await (ask([], "") if tasks[0].private else with_frames(tasks[0], ask))
                     break
                 except discord.HTTPException as error:
                     note_closed(error, reasons)
@@ -73,14 +69,31 @@ class Moderation:
             raise NobodyThere(f"no channel to ask in is open to the bot ({'; '.join(reasons)})")
         return Posted(sent.channel.id, sent.id)
 
+    async def _ask(
+        self,
+        channel: discord.PartialMessageable,
+        question: Question,
+        task: Task,
+        content: str,
+        files: list[discord.File],
+        note: str,
+    ) -> discord.Message:
+        return await channel.send(
+            noted(content, note),
+            view=self._view(question),
+            files=[*files, *_whole_prompt(task)],
+            nonce=f"q{question.interaction_id}",
+            allowed_mentions=_SILENT,
+        )
+
     async def redraw(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> None:
         changes: dict[str, Any] = {
-            "content": notices.question(question, tasks, self._catalog, spent=spent),
+            "content": self._words(server, question, tasks, spent, in_channel=question.channel_id),
             "view": self._view(question),
             "allowed_mentions": _SILENT,
         }
-        if question.decision not in {None, Decision.APPROVED}:
-            changes["attachments"] = []  # no clip is made of them
+        if question.decision not in {None, Decision.APPROVED} or tasks[0].erased:
+            changes["attachments"] = []  # no clip is made of them, or its member wants them gone
         async with _told():
             message = await self._message(server, question, tasks[0])
             if message is None:
@@ -111,6 +124,13 @@ class Moderation:
     def _places(self, server: Server, task: Task) -> list[discord.PartialMessageable]:
         wanted = [server.notices_channel_id, None if task.private else task.channel_id]
         return [self._channel(server, channel_id) for channel_id in dict.fromkeys(filter(None, wanted))]
+
+    def _words(
+        self, server: Server, question: Question, tasks: Sequence[Task], spent: int, *, in_channel: int | None
+    ) -> str:
+        """What a member spent is for the moderators' channel alone."""
+        private = in_channel is not None and in_channel == server.notices_channel_id
+        return notices.question(question, tasks, self._catalog, spent=spent if private else None)
 
     def _view(self, question: Question) -> Any:
         if question.decision is not None:
@@ -185,12 +205,11 @@ async def _told() -> AsyncIterator[None]:
         raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
 
 
-def _files(task: Task) -> list[discord.File]:
-    """The pictures, and the prompt where the message does not show it whole."""
-    files = [] if task.private else frame_files(task)
-    if notices.is_cut(task):
-        files.append(discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt"))
-    return files
+def _whole_prompt(task: Task) -> list[discord.File]:
+    """The prompt as a file, where the message does not show it whole."""
+    if not notices.is_cut(task):
+        return []
+    return [discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt")]
 
 
 def _button_ids(message: discord.Message) -> set[str | None]:

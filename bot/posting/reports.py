@@ -60,6 +60,7 @@ class ReportWriter:
         return words, [*files, ("conch-report.csv", table)]
 
     async def _picture(self, server: Server, span: Window) -> list[tuple[str, bytes]]:
+        span = self._reports.so_far(span)
         daily = await self._reports.daily(server, span)
         budget = await self._reports.daily_budget(server)
         chart = await asyncio.to_thread(report_chart, daily, span, server, self._catalog, budget)
@@ -82,8 +83,8 @@ def report_chart(
     paid = [row for row in daily if row.paid]
     if not paid:
         return None
-    # A period without a beginning or an end is as long as there are clips in it.
-    begin = max(span.since, start_of(paid[0].day, server.tz))
+    # A period without a beginning begins with its first clip.
+    begin = span.since or start_of(paid[0].day, server.tz)
     end = span.until if span.until < FOREVER else start_of(paid[-1].day, server.tz) + 1
     days = days_of(Window(begin, end), server.tz)[-_MOST_DAYS:]
     shown = by_model([row for row in paid if row.day >= days[0]], days, lambda row: row.paid)

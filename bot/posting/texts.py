@@ -1,14 +1,14 @@
 """What members read about their clips. Pure functions; a prompt can never mention anyone or break the layout."""
 
-import re
-import unicodedata
-
 from bot.domain.catalog import Catalog
 from bot.domain.money import dollars
-from bot.domain.task import HANDED_OVER, SETTLED, Task, TaskState
+from bot.domain.parcel import Change, Link, Parcel
+from bot.domain.plain import plain as plain  # noqa: PLC0414 - what is posted calls it texts.plain
+from bot.domain.prose import sentence
+from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
-#: A longer link is sent as a file beside the message.
+#: A longer link is sent as the file `link.txt` beside the message.
 LONGEST_LINK = 1000
 #: Under the progress of a private clip, as long as its answer can be edited.
 ALONE = (
@@ -16,41 +16,6 @@ ALONE = (
 )
 _BAR = 10
 _DIRECT = "@me"
-#: What Discord's markdown reads: signs that it takes anywhere; at the start of a line; dots and colons of links.
-_SIGNS = re.compile(r"[\\*_~|`\[\]<>@:]|^[#-]|(?<=\w)\.(?=\w)")
-_NUMBERED = re.compile(r"\d+(?=\.)")
-#: They turn the rest of the line around.
-_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-
-
-def plain(text: str, *, length: int = 200) -> str:
-    """A stranger's words on one line that Discord shows as they are, at most `length` characters with the escapes.
-
-    A backslash stands before every sign that would become markdown, a mention, a link, an emoji or a time.
-    """
-    words = " ".join("".join(letter for letter in " ".join(text.split()) if _shown(letter)).split())
-    signs = {match.start() for match in _SIGNS.finditer(words)}
-    if numbered := _NUMBERED.match(words):
-        signs.add(numbered.end())
-    pieces = [f"\\{letter}" if place in signs else letter for place, letter in enumerate(words)]
-    if sum(map(_length, pieces)) <= length:
-        return "".join(pieces)
-    kept, left = [], length - 1
-    for piece in pieces:
-        left -= _length(piece)
-        if left < 0:
-            break
-        kept.append(piece)
-    return "".join(kept) + "…"
-
-
-def _shown(letter: str) -> bool:
-    return letter not in _TURNING and unicodedata.category(letter) not in {"Cc", "Cs"}
-
-
-def _length(piece: str) -> int:
-    """As the strictest counter counts: in UTF-16."""
-    return sum(2 if letter > "\uffff" else 1 for letter in piece)
 
 
 def cut(text: str, more: str = "\n…") -> str:
@@ -63,6 +28,17 @@ def cut(text: str, more: str = "\n…") -> str:
 def quoted(prompt: str, camera: str | None, *, length: int) -> str:
     """A member's words as one quoted line of at most `length` characters, the camera command not counted."""
     return f"> {plain(prompt, length=length)}" + (f" [{camera}]" if camera else "")
+
+
+def wanted(task: Task, *, length: int) -> str:
+    """What a task was asked for, as one quoted line; where its words are gone, that they are."""
+    if not task.erased:
+        return quoted(task.prompt, task.camera, length=length)
+    return f"> *{erased(task)}*"
+
+
+def erased(task: Task) -> str:
+    return "erased by its member" if task.erase_asked_at is not None else "erased, as its time was over"
 
 
 def task_format(task: Task, catalog: Catalog) -> str:
@@ -88,7 +64,7 @@ def link_of(task: Task) -> str:
 def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
     return (
         f"**{task_format(task, catalog)}** · {dollars(task.price_micros)} · {provider_label(task, catalog)}\n"
-        f"{quoted(task.prompt, task.camera, length=length)}"
+        f"{wanted(task, length=length)}"
     )
 
 
@@ -135,6 +111,8 @@ def _outcome(task: Task, name: str) -> str:
     match task.state:
         case TaskState.SUCCEEDED:
             return _ready(task)
+        case TaskState.DELIVERED if task.removed_by is not None:
+            return f"🗑️ Deleted by <@{task.removed_by}>."
         case TaskState.DELIVERED:
             return (
                 "✅ Handed to you in private."
@@ -153,9 +131,10 @@ def _outcome(task: Task, name: str) -> str:
 
 
 def _failed(task: Task) -> str:
-    if (task.problem or "").startswith(SETTLED):
+    if (task.problem or "").startswith((SETTLED, UNCOLLECTED)):
         return f"❌ It ended without a clip: {_reason(task)}"
-    return f"❌ It failed and {_price(task)} was given back: {_reason(task)}"
+    otherwise = "the reason was erased" if task.erased else "no reason was given"
+    return f"❌ It failed and {_price(task)} was given back: {_reason(task, otherwise)}"
 
 
 def _ready(task: Task) -> str:
@@ -177,28 +156,42 @@ def ready_head(task: Task) -> str:
     return f"<@{task.member_id}> your clip is ready."
 
 
-def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, link: str | None = None) -> str:
-    """The message that carries a finished clip, or the provider's `link` to it."""
+def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel) -> str:
+    """The message that carries a finished clip, or the link to it."""
     paid = dollars(cost_micros) + (" (more than was held)" if cost_micros > task.price_micros else "")
     lines = [
         ready_head(task),
         quoted(task.prompt, task.camera, length=700),
+        *parcel_words(parcel),
         f"-# {task_format(task, catalog)} · {paid} · {provider_label(task, catalog)} · `{task.id}`",
     ]
-    if link:
-        lines.insert(2, f"It is too large for this channel; {link_words(task, link)}")
     return "\n".join(lines)
 
 
-def link_words(task: Task, link: str) -> str:
-    """Where a clip can be had that is too large for Discord. A long link goes beside the message, as a file."""
-    until = (
-        f"until <t:{task.clip_expires_at // 1000}:f>"
-        if task.clip_expires_at
-        else "soon, links are short-lived"
-    )
-    where = link if len(link) <= LONGEST_LINK else "the link is in the file"
-    return f"get it from the provider {until}: {where}"
+def parcel_words(parcel: Parcel) -> list[str]:
+    """What was done to a clip so that Discord takes it, and where it can be had as it was; empty for nothing."""
+    link = parcel.link
+    if parcel.file is None and link:
+        where = "here" if link.own else "from the provider"
+        until = _until(link, "soon, links are short-lived")
+        return [f"The clip is too large for Discord; get it {where} {until}: {_address(link)}"]
+    if parcel.change is Change.NONE:
+        return []
+    done = f"-# {parcel.change.capitalize()}"
+    if link is None:
+        return [f"{done}."]
+    # In angle brackets, or Discord would show the same clip a second time below the message.
+    address = f"<{link.url}>" if len(link.url) <= LONGEST_LINK else _address(link)
+    where = "" if link.own else " at the provider"
+    return [f"{done}; the original{where} {_until(link, 'for a short time')}: {address}"]
+
+
+def _until(link: Link, unknown: str) -> str:
+    return f"until <t:{link.expires_at // 1000}:f>" if link.expires_at else unknown
+
+
+def _address(link: Link) -> str:
+    return link.url if len(link.url) <= LONGEST_LINK else "the link is in the file"
 
 
 def _bar(progress: int | None) -> str:
@@ -219,4 +212,4 @@ def _reason(task: Task, otherwise: str = "no reason was given") -> str:
 
 def _sentence(words: str) -> str:
     text = plain(words)
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    return sentence(text[:1].upper() + text[1:])

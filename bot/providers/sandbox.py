@@ -163,6 +163,12 @@ class Sandbox(OneByOne):
     async def published(self) -> Published:
         return Published(notes=("The sandbox publishes no price list or balance: it costs nothing.",))
 
+    async def forget(self, job_id: str) -> None:
+        """Remove the job's order, which holds its prompt, and its clip."""
+        if _ID.fullmatch(job_id):
+            for path in (self._folder / f"{job_id}.json", self._clip(job_id)):
+                await asyncio.to_thread(path.unlink, missing_ok=True)
+
     async def close(self) -> None:
         """End what is being painted; the next status of such a job starts it again."""
         painting = list(self._painting.values())

@@ -1,18 +1,23 @@
 """A server's access rules: looked at before anything is held or fetched, and changed by its admins."""
 
+import asyncio
 from collections.abc import Sequence
 
 from bot.domain import access, words
-from bot.domain.access import MOST_WORDS, WORD_LENGTH, Kind, Rule
+from bot.domain.access import MOST_WORDS, REASON_SHOWN, WORD_LENGTH, Kind, Rule
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.money import dollars
+from bot.domain.plain import plain
 from bot.domain.ports import Clock
+from bot.domain.prose import sentence
 from storage.access import AccessStore
 from storage.servers import ServerStore
 
 _HOUR = 3_600_000
 #: The longest block that ends by itself, in hours.
 LONGEST = 30 * 24
+_WHOLE = "Whole words only: nude does not block nudes."
 _NO_RULE = "There is no such rule in this server any more. `/admin access list` shows those there are."
 
 #: What a rule is about, as an admin named it: a Discord id, or a word not folded yet.
@@ -21,9 +26,10 @@ Subject = tuple[Kind, str]
 
 def paused(reason: str) -> str:
     """The refusal while an admin has switched new clips off."""
+    shown = plain(reason, length=REASON_SHOWN)
     return (
-        f"An admin of this server has paused new clips: {reason} Nothing was held; clips under way are still "
-        "finished. Try again later."
+        f"An admin of this server has paused new clips: {sentence(shown)} Nothing was held. Clips that a provider "
+        "has are still finished; those that wait stay held. Try again later."
     )
 
 
@@ -51,8 +57,13 @@ class Access:
         server = await self._servers.get(server_id)
         if server.pause_reason is not None:
             raise Refusal(paused(server.pause_reason))
-        reason = access.verdict(
-            await self._store.concerning(member_id, server_id, self._clock()),
+        rules = await self._store.concerning(member_id, server_id, self._clock())
+        if not rules:
+            return
+        # In a thread: a prompt may fold to 36,000 signs, in which 500 words are looked for.
+        reason = await asyncio.to_thread(
+            access.verdict,
+            rules,
             member_id=member_id,
             role_ids=role_ids,
             channel_ids=channel_ids,
@@ -116,7 +127,24 @@ class Access:
                 )
             return after, [_deed(server_id, actor_id, "deny", rule.key, rules, after) for rule in denials]
 
-        return _told("Denied", denials, await self._store.change(server_id, at, decide))
+        said = [_told("Denied", denials, await self._store.change(server_id, at, decide))]
+        if Kind.WORD in {kind for kind, _ in asked}:
+            said.append(_WHOLE)
+        said += [await self._waiting(server_id, subject) for kind, subject in asked if kind is Kind.MEMBER]
+        return "\n".join(filter(None, said))
+
+    async def _waiting(self, server_id: int, member_id: str) -> str:
+        """A block holds for new clips alone: what of the member's was held before; "" for nothing."""
+        clips, micros = await self._store.waiting(server_id, int(member_id))
+        if not clips:
+            return ""
+        still, them = (
+            ("clip of theirs still waits", "it") if clips == 1 else ("clips of theirs still wait", "them")
+        )
+        return (
+            f"{clips} {still} ({dollars(micros)}): `/admin tasks find member:` shows {them}, `/admin tasks cancel` "
+            "gives the hold back."
+        )
 
     async def remove(self, server_id: int, actor_id: int, rule_id: int) -> str:
         """Take one rule of the server away, by its stored id."""

@@ -90,10 +90,7 @@ class Approvals:
         for task in ruling.tasks:
             self._changed(task)
         if ruling.tasks and ruling.question.decision is not Decision.APPROVED:
-            try:
-                await self._files.forget_pictures(ruling.tasks[0])
-            except OSError as error:
-                log.warning("pictures of %s stay until the next start: %s", ruling.tasks[0].id, error)
+            await self._files.forget_pictures(ruling.tasks[0])
 
 
 def _over(question: Question) -> str:

@@ -61,7 +61,6 @@ class Engine:
         stages: Stages,
         paces: Paces,
         timetable: Timetable,
-        user_concurrency: int,
     ) -> None:
         self._tasks = tasks
         self._providers = providers
@@ -70,7 +69,6 @@ class Engine:
         self._stages = stages
         self._paces = paces
         self._timetable = timetable
-        self._user_concurrency = user_concurrency
         self._lanes: dict[str, _Lane] = {}
         self._hinted: set[str] = set()
         self._wake = asyncio.Event()
@@ -110,7 +108,7 @@ class Engine:
 
     async def recover(self) -> None:
         """At start: no due time left in the far future, no file left whose task has ended."""
-        await self._stages.files.sweep()
+        await self._stages.files.sweep(self._timetable.now())
         await self._clamp()
         outdated = await self._tasks.to_show(limit=_REDRAWN)
         for task in outdated:
@@ -187,7 +185,7 @@ class Engine:
         return (rules.concurrency if rules else 1) - starting - await self._tasks.running(name)
 
     async def _startable(self, name: str, now: int, limit: int) -> list[Task]:
-        most = self._user_concurrency if name in self._providers else _UNBOUNDED
+        most = self._timetable.user_concurrency if name in self._providers else _UNBOUNDED
         return await self._tasks.startable(name, now, per_member=most, limit=limit)
 
     async def _fill(

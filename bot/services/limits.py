@@ -20,6 +20,7 @@ from bot.domain.limits import (
     applying,
     each,
     rate,
+    stricter,
     whom,
     window,
 )
@@ -37,6 +38,9 @@ RolesOf = Callable[[int], Awaitable[frozenset[int] | None]]
 LOOKED_UP = 25
 _LISTED = 10
 _FOUND_LENGTH = 40
+#: The operator's settings behind the limits that no admin can go above.
+_SETTINGS = {Scope.MEMBER: "USER_DAILY_LIMIT", Scope.SERVER: "SERVER_MONTHLY_LIMIT"}
+_RATES = {Period.DAY: "daily", Period.MONTH: "monthly", Period.TOTAL: "total"}
 _AMOUNT = re.compile(r"\$?\s*([0-9]+(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
 
 
@@ -46,6 +50,7 @@ class Preview:
 
     `usage` is that of a budget, `over` are members whom it would leave nothing, the most spent first, and `more`
     are further ones. Of `unseen` members who used as much it was not looked at whether it decides for them.
+    `cheapest` is the price of the cheapest clip, in micros, where the limit is below it.
     """
 
     limit: Limit
@@ -55,6 +60,7 @@ class Preview:
     over: Sequence[Spender] = ()
     more: int = 0
     unseen: int = 0
+    cheapest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +107,22 @@ def amount_of(text: str) -> int:
 
 
 class LimitRules:
-    def __init__(self, limits: LimitStore, ledger: LedgerStore, servers: ServerStore, clock: Clock) -> None:
+    """`cheapest` is the price of the cheapest clip that can be asked for, in micros."""
+
+    def __init__(
+        self,
+        limits: LimitStore,
+        ledger: LedgerStore,
+        servers: ServerStore,
+        clock: Clock,
+        *,
+        cheapest: int | None = None,
+    ) -> None:
         self._limits = limits
         self._ledger = ledger
         self._servers = servers
         self._clock = clock
+        self._cheapest = cheapest
 
     async def propose(self, limit: Limit, roles_of: RolesOf) -> Preview:
         """What would come of a limit; `Refusal` where it may not be set, or is already."""
@@ -115,14 +132,14 @@ class LimitRules:
         _must_differ(found, limit)
         span = await self._span(limit)
         preview = Preview(limit, _micros(found), span.until)
+        if limit.micros < (self._cheapest or 1):
+            return replace(preview, cheapest=self._cheapest)
         if limit.scope is Scope.SERVER:
             return replace(preview, usage=await self._ledger.of_server(limit.server_id, span))
         if limit.scope is Scope.MEMBER and limit.subject:
             member = int(limit.subject)
             used = await self._ledger.of_member(member, span, server_id=limit.server_id)
-            return replace(
-                preview, over=[Spender(member, used)] if used.total >= max(limit.micros, 1) else []
-            )
+            return replace(preview, over=[Spender(member, used)] if used.total >= limit.micros else [])
         others = [one for one in others if not _same(one, limit)]
         return await self._whom_it_stops(preview, span, others, roles_of)
 
@@ -147,8 +164,8 @@ class LimitRules:
         taken = await self._limits.clear(limit, deed, self._clock())
         left = await self._limits.of_server(limit.server_id)
         if taken is None:
-            raise Refusal(f"There is no limit {each(limit.period)} for {whom(limit)}. {_there_are(left)}")
-        above = [one for one in await self._limits.of_server(OPERATOR) if _kind(one) is _kind(limit)]
+            raise Refusal(f"There is no {_RATES[limit.period]} limit for {whom(limit)}. {_there_are(left)}")
+        above = [one for one in await self._limits.of_server(OPERATOR) if one.kind is limit.kind]
         return Cleared(taken, _instead(limit, left, role_ids), above)
 
     async def overview(self, server_id: int) -> Overview:
@@ -182,12 +199,12 @@ class LimitRules:
         return Calendar(name, window(Period.DAY, at, tz), window(Period.MONTH, at, tz))
 
     async def _must_be_allowed(self, limit: Limit) -> None:
-        for most in await self._limits.of_server(OPERATOR):
-            if _kind(most) is _kind(limit) and most.period is limit.period and limit.micros > most.micros:
-                raise Refusal(
-                    f"{rate(limit)} is more than the operator of this bot allows {whom(most)}: {rate(most)}. "
-                    f"An admin can only go lower: choose {dollars(most.micros)} or less. Nothing was changed."
-                )
+        if most := stricter(limit, await self._limits.of_server(OPERATOR)):
+            raise Refusal(
+                f"{rate(limit)} is more than the operator of this bot allows {whom(most)}: {rate(most)}. An admin "
+                f"can only go lower: choose {dollars(most.micros)} or less. The operator can raise it "
+                f"(`{_SETTINGS[most.scope]}`). Nothing was changed."
+            )
 
     async def _whom_it_stops(
         self, preview: Preview, span: Window, others: Sequence[Limit], roles_of: RolesOf
@@ -212,11 +229,6 @@ class LimitRules:
         server = server or await self._servers.get(limit.server_id)
         # The first zone that is asked for reads the whole zone database.
         return window(limit.period, self._clock(), await asyncio.to_thread(zones.zone, server.zone))
-
-
-def _kind(limit: Limit) -> Scope:
-    """What the operator limits too: what one member spends, or a server."""
-    return Scope.MEMBER if limit.personal else limit.scope
 
 
 def _same(one: Limit, other: Limit) -> bool:

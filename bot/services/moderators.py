@@ -8,19 +8,22 @@ from bot.domain.errors import Refusal
 from bot.domain.limits import Period, window
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import counted
 from bot.domain.servers import Server
 from storage.servers import ServerStore
 
 OFF = "off"
+#: A week.
+MOST_HOURS = 168
 
 
 class Moderators:
-    """`wake` is called when there may be something to tell by now."""
+    """`chosen` is called with a server that has changed what its moderators are told, or where."""
 
-    def __init__(self, servers: ServerStore, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(self, servers: ServerStore, clock: Clock, chosen: Callable[[int], None]) -> None:
         self._servers = servers
         self._clock = clock
-        self._wake = wake
+        self._chosen = chosen
 
     async def channel_of(self, server_id: int) -> int | None:
         """Where moderators are told; None where no channel was chosen."""
@@ -31,6 +34,8 @@ class Moderators:
     ) -> Server:
         """Let clips above a price wait for a moderator, or (`OFF`) no more; what waits already goes on waiting."""
         micros = _micros(above)
+        if not 1 <= hours <= MOST_HOURS:
+            raise Refusal(f"`hours` was {hours}; it can be 1 to {MOST_HOURS}. Nothing was changed.")
 
         def decide(server: Server) -> tuple[Server, Deed]:
             chosen = replace(
@@ -47,7 +52,9 @@ class Moderators:
             before, after = _approvals_in_words(server), _approvals_in_words(chosen)
             return chosen, Deed(server_id, actor_id, "approvals", before=before, after=after)
 
-        return await self._servers.change(server_id, name, self._clock(), decide)
+        chosen = await self._servers.change(server_id, name, self._clock(), decide)
+        self._chosen(server_id)
+        return chosen
 
     async def notices(
         self,
@@ -81,7 +88,7 @@ class Moderators:
             return chosen, Deed(server_id, actor_id, "notices", before=before, after=after)
 
         chosen = await self._servers.change(server_id, name, at, decide)
-        self._wake()
+        self._chosen(server_id)
         return chosen
 
 
@@ -100,10 +107,10 @@ def _micros(above: str) -> int | None:
 
 
 def _approvals_in_words(server: Server) -> str:
+    where = "in no channel" if server.notices_channel_id is None else f"in <#{server.notices_channel_id}>"
     if server.approval_micros is None:
-        return OFF
-    price, hours = dollars(server.approval_micros), server.approval_hours
-    return f"above {price}, for {hours} hours, in <#{server.notices_channel_id}>"
+        return f"{OFF}, {where}"
+    return f"above {dollars(server.approval_micros)}, for {counted(server.approval_hours, 'hour')}, {where}"
 
 
 def _notices_in_words(server: Server) -> str:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from bot.domain.alarms import Alarm
 from bot.domain.approvals import Question
-from bot.domain.errors import BotError, DeliveryError, NobodyThere
+from bot.domain.errors import BotError, DeliveryError
 from bot.domain.limits import Period, Window, window
 from bot.domain.ports import Announcer, Clock, Posted
 from bot.domain.servers import Server
@@ -28,8 +28,12 @@ _LONGEST_WAIT = 30.0
 _LOGIN_SECONDS = 1.0
 #: A chore that did not work is tried again after this many seconds, then after twice as many, up to the longest.
 _FIRST_REST, _LONGEST_REST = 5.0, 900.0
-#: Chores of one kind known in a turn. More wait for these, so it is far above those that may be stuck.
-_KNOWN = 1000
+#: Chores of one kind and server known in a turn; the others come when these are done.
+_KNOWN = 50
+#: Open questions brought up to date at a start.
+_REDRAWN = 500
+#: Servers whose reports are looked for in a turn.
+_REPORTS = 1000
 #: Servers that are told something at once.
 _AT_ONCE = 20
 #: A command gets its progress message itself in this time, in milliseconds, unless it crashed.
@@ -45,7 +49,7 @@ Monthly = Callable[[Server, Window], Awaitable[tuple[str, list[tuple[str, bytes]
 
 
 class Desk(Protocol):
-    """Discord's side. `NobodyThere` where the channel is gone or closed; other `DeliveryError`s pass."""
+    """Discord's side. Every `DeliveryError` may pass: a channel that is gone, when another one is chosen."""
 
     @property
     def ready(self) -> bool:
@@ -84,6 +88,7 @@ class _Chore:
 
 @dataclass(frozen=True, slots=True)
 class _Rest:
+    server_id: int
     failures: int
     until: float
 
@@ -121,6 +126,7 @@ class Notices:
     async def run(self) -> None:
         """Tell what there is to tell, until cancelled; what a stop cuts off is found again after the next start."""
         try:
+            await self._take_up()
             while True:
                 self._wake.clear()
                 try:
@@ -128,6 +134,11 @@ class Notices:
                 except BotError as error:
                     log.error("moderators cannot be told anything: %s", error)  # noqa: TRY400 - says all
                     await asyncio.sleep(_FIRST_REST)
+                    continue
+                except Exception:
+                    # Clips are made all the same.
+                    log.exception("moderators cannot be told anything")
+                    await asyncio.sleep(_LONGEST_WAIT)
                     continue
                 try:
                     await asyncio.wait_for(self._wake.wait(), pause)
@@ -138,9 +149,19 @@ class Notices:
                 running.cancel()
             await self.idle()
 
+    async def _take_up(self) -> None:
+        """A clip may have been cancelled just before the last stop: look at every open question once."""
+        for question in await self._questions.open(limit=_REDRAWN):
+            self._outdated[question.interaction_id] = question.server_id
+
     def wake(self) -> None:
         """There may be something to tell now."""
         self._wake.set()
+
+    def look_again(self, server_id: int) -> None:
+        """A server has chosen where it is told: what could not be told so far need not wait for its next try."""
+        self._rests = {key: rest for key, rest in self._rests.items() if rest.server_id != server_id}
+        self.wake()
 
     def changed(self, task: Task) -> None:
         """A member cancelled a clip: a question that asks for it, too, is out of date."""
@@ -201,7 +222,7 @@ class Notices:
         """Once in the log, however often it is tried."""
         failures = self._rests[chore.key].failures + 1 if chore.key in self._rests else 1
         pause = min(_FIRST_REST * 2 ** min(failures - 1, 10), _LONGEST_REST)
-        self._rests[chore.key] = _Rest(failures, self._monotonic() + pause)
+        self._rests[chore.key] = _Rest(chore.server_id, failures, self._monotonic() + pause)
         if failures == 1:
             kind, number = chore.key
             text = "server %d: %s %d did not work and is tried again: %s"
@@ -212,18 +233,18 @@ class Notices:
     async def _chores(self) -> dict[tuple[str, int], _Chore]:
         """Everything there is to tell, also what rests."""
         now = self._clock()
-        unasked = await self._questions.unasked(now - _ANNOUNCED_WITHIN, limit=_KNOWN)
+        unasked = await self._questions.unasked(now - _ANNOUNCED_WITHIN, each=_KNOWN)
         found = [_chore("question", one, self._ask) for one in unasked]
-        unshown = await self._questions.unshown(limit=_KNOWN)
+        unshown = await self._questions.unshown(each=_KNOWN)
         outdated = [Question(number, server, until=now) for number, server in self._outdated.items()]
         found += [_chore("answer", one, self._redraw) for one in (*unshown, *outdated)]
         found += [
             _Chore(("alarm", alarm.id), alarm.server_id, partial(self._alarm, alarm))
-            for alarm in await self._alarms.untold(limit=_KNOWN)
+            for alarm in await self._alarms.untold(each=_KNOWN)
         ]
         found += [
             _Chore(("report", server.id), server.id, partial(self._report, server.id))
-            for server in await self._servers.awaiting_report(now - _SHORTEST_MONTH, limit=_KNOWN)
+            for server in await self._servers.awaiting_report(now - _SHORTEST_MONTH, limit=_REPORTS)
             if _months(server, now)
         ]
         return {chore.key: chore for chore in found}
@@ -284,10 +305,7 @@ class Notices:
         server, now = await self._servers.get(alarm.server_id), self._clock()
         wanted = server.alarms and server.notices_channel_id is not None
         if wanted and alarm.span(server.tz).until > now:
-            try:
-                await self._desk.alarm(server, alarm)
-            except NobodyThere as error:
-                log.warning("server %d is not told of its alarm: %s", server.id, error)
+            await self._desk.alarm(server, alarm)
         await self._alarms.told(alarm, now)
 
     async def _report(self, server_id: int) -> None:
@@ -297,12 +315,7 @@ class Notices:
         months = _months(server, self._clock())
         for month in months[-_MONTHS:]:
             words, files = await self._monthly(server, month)
-            try:
-                await self._desk.report(server, month, words, files)
-            except NobodyThere as error:
-                log.warning("server %d gets its next monthly report: %s", server_id, error)
-                await self._servers.reported(server_id, months[-1].until)
-                return
+            await self._desk.report(server, month, words, files)
             await self._servers.reported(server_id, month.until)
 
 

@@ -7,24 +7,16 @@ from bot.domain.audit import Deed
 from bot.domain.errors import Refusal, StaleTask
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
-from bot.domain.search import Booked, Found, Search, Stage
+from bot.domain.search import Booked, Search, Stage
 from bot.domain.task import FINAL, Task, TaskState
+from bot.services import pages
 from bot.services.files import Files
+from bot.services.pages import Page
 from storage.refunds import Refund, RefundStore
 from storage.searches import SearchStore
 from storage.tasks import TaskStore
 
-PAGE = 10
 _SUGGESTED_FROM = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some of what was found, the newest first, and whether there is more on either side."""
-
-    found: list[Found]
-    newer: bool
-    older: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +57,8 @@ class Oversight:
         return task
 
     async def find(self, search: Search, *, edge: str | None = None, newer: bool = False) -> Page:
-        """The newest page, or the one next to the task `edge`; an edge this server does not have is none."""
-        beside = await self._tasks.get(edge) if edge else None
-        if beside is None or beside.server_id != search.server_id:
-            found = await self._searches.older(search, None, limit=PAGE + 1)
-            return Page(found[:PAGE], newer=False, older=len(found) > PAGE)
-        if newer:
-            found = await self._searches.newer(search, beside, limit=PAGE + 1)
-            return Page(found[:PAGE][::-1], newer=len(found) > PAGE, older=True)
-        found = await self._searches.older(search, beside, limit=PAGE + 1)
-        return Page(found[:PAGE], newer=True, older=len(found) > PAGE)
+        """As `pages.find`."""
+        return await pages.find(self._tasks, self._searches, search, edge=edge, newer=newer)
 
     async def suggestions(self, server_id: int, stage: Stage, *, refundable: bool = False) -> list[Task]:
         """The newest tasks to choose from, or those of them that have a cost to refund."""

@@ -24,9 +24,12 @@ class Parked:
         return await self._tasks.parked()
 
     async def attach(self, task_id: str, *, job_id: str, reason: str) -> Task:
-        """The provider did take it, as this job: it is read again, and its clip delivered."""
+        """The provider did take it, as this job: it is read again, and its clip delivered.
+
+        A job that an operator named before may have been a slip: this one takes its place.
+        """
         task = await self._parked(task_id)
-        if task.job_id is not None:
+        if task.job_id == job_id or (task.job_id and await self._tasks.body(task) is None):
             raise Refusal(f"Task {task_id} has its job already ({task.job_id}) and is still read.")
         if not re.fullmatch(r"[!-~]{1,200}", job_id):
             raise Refusal(f"{job_id!r} is no job id: copy it from {task.provider}'s own list.")

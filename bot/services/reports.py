@@ -39,6 +39,10 @@ class Reports:
     async def of_server(self, server: Server, span: Window) -> Report:
         return await self._reports.of_server(server.id, span)
 
+    def so_far(self, span: Window) -> Window:
+        """Without what is yet to come."""
+        return Window(span.since, max(span.since + 1, min(span.until, self._clock() + 1)))
+
     async def daily(self, server: Server, span: Window) -> list[DaySpending]:
         """The same money by day of the server's calendar and by model."""
         return await self._spending.daily(span, server.tz, server_id=server.id)

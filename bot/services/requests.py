@@ -18,6 +18,7 @@ from bot.domain.errors import (
     WrongShape,
 )
 from bot.domain.limits import LimitHit, Scope, explain
+from bot.domain.money import dollars
 from bot.domain.ports import Clock, NewId
 from bot.domain.shapes import Reshaped, Shape
 from bot.domain.task import FINAL, Frame, Task, TaskState
@@ -57,7 +58,7 @@ class Order:
     """One command as the member sent it, unchecked. Ids are Discord's; `upload_limit` is bytes.
 
     `role_ids` are the member's; `around_ids` are what the channel lies in, the nearest first: a thread's channel, its
-    category.
+    category. `parent_id` is the clip that it goes on from.
     """
 
     interaction_id: int
@@ -76,6 +77,7 @@ class Order:
     role_ids: frozenset[int] = frozenset()
     around_ids: tuple[int, ...] = ()
     private: bool = False
+    parent_id: str | None = None
 
 
 class Requests:
@@ -125,13 +127,7 @@ class Requests:
         if known := await self._tasks.of_interaction(order.interaction_id):
             return Placed(known, again=True)
         prompt = clean_prompt(order.prompt)
-        await self._access.check(
-            order.server_id,
-            member_id=order.member_id,
-            role_ids=order.role_ids,
-            channel_ids=(order.channel_id, *order.around_ids),
-            prompt=prompt,
-        )
+        await self._allowed(order, prompt)
         offers = self._offers(order.mode, self._format(order.mode, order.format_id))
         self._check_options(order, prompt, offers[0])
         # Before two files are fetched and opened for nothing; the hold looks again.
@@ -139,6 +135,8 @@ class Requests:
             raise OverLimit(await self._explained(hit, order, prompt, offers[0]))
         frames = await self._prepare_frames(order, offers)
         try:
+            if frames:
+                await self._allowed(order, prompt)  # fetching them may have taken a minute
             placed = await self._hold(order, prompt, offers, frames)
         except asyncio.CancelledError:
             raise  # the transaction runs to its end all the same, and its tasks need their pictures
@@ -151,6 +149,15 @@ class Requests:
         if placed.hit:
             raise OverLimit(await self._explained(placed.hit, order, prompt, offers[0]))
         raise Refusal(paused(placed.pause_reason or ""))
+
+    async def _allowed(self, order: Order, prompt: str) -> None:
+        await self._access.check(
+            order.server_id,
+            member_id=order.member_id,
+            role_ids=order.role_ids,
+            channel_ids=(order.channel_id, *order.around_ids),
+            prompt=prompt,
+        )
 
     async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
         """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""
@@ -166,7 +173,8 @@ class Requests:
         except StaleTask:
             raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
         siblings = await self._tasks.of_interaction(task.interaction_id)
-        if all(sibling.state in FINAL for sibling in siblings):
+        # Those of a delivered clip are kept for a while.
+        if all(sibling.state in FINAL - {TaskState.DELIVERED} for sibling in siblings):
             await asyncio.to_thread(
                 _remove, [frame for frame in (task.first_frame, task.last_frame) if frame]
             )
@@ -187,9 +195,16 @@ class Requests:
             await self._tasks.note_refused(drafts, order.role_ids)
         for count in range(order.count, 0, -1):
             if fits := await self._dearest_fitting(replace(order, count=count), prompt):
-                clips = "" if order.count == 1 else "One clip of " if count == 1 else f"{count} clips of "
-                return f"{explain(hit)} {clips}{self._catalog.label(fits)} would still fit."
+                return f"{explain(hit)} {self._counted(fits, count, order.count)} would still fit."
         return f"{explain(hit)} No other format would fit either."
+
+    def _counted(self, offer: Offer, count: int, asked_for: int) -> str:
+        """So many clips of an offer, of the several that were asked for."""
+        if count > 1:
+            return (
+                f"{count} clips of {self._catalog.format_label(offer.format)} at {dollars(offer.micros)} each"
+            )
+        return f"{'One clip of ' if asked_for > 1 else ''}{self._catalog.label(offer)}"
 
     async def _dearest_fitting(self, order: Order, prompt: str) -> Offer | None:
         """The dearest of the menu's formats for which the limits leave room."""
@@ -302,6 +317,7 @@ class Requests:
                 created_at=at,
                 changed_at=at,
                 due_at=at + _ANNOUNCE_MILLISECONDS,
+                parent_id=order.parent_id,
             )
             for ordinal in range(order.count)
         ]
@@ -405,7 +421,7 @@ def with_camera(prompt: str, camera: str | None) -> str:
 
 def _too_late(task: Task) -> str:
     if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
-        return f"Task `{task.id}` has already ended ({task.state}); its price was given back."
+        return f"Task `{task.id}` has already ended ({task.state}); nothing is held for it any more."
     if task.state in {TaskState.SUCCEEDED, TaskState.DELIVERED}:
         return f"Task `{task.id}` is already finished and paid."
     return (

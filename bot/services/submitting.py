@@ -83,7 +83,8 @@ class Submitting:
             if self.stopping:
                 return  # a paid call that is cut off leaves a doubt, one not begun leaves none
             now = self._timetable.now()
-            body = await self._tasks.begin_submit(task, body, now)
+            most = self._timetable.user_concurrency
+            body = await self._tasks.begin_submit(task, body, now, per_member=most)
             task = replace(task, state=TaskState.SUBMITTING, submitted_at=now, problem=None)
             self._announcer.changed(task)
             await self._keep(task, provider, await _answer(provider.submit(body, key=task.key)))

@@ -53,7 +53,6 @@ class Switches:
             return replace(server, pause_reason=None), deed
 
         await self._servers.change(server_id, server_name, self._clock(), decide)
-        await self._tasks.wait_anew(server_id, self._clock())
         self._wake()
         await self._announce(server_id)
 

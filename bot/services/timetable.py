@@ -37,6 +37,7 @@ class Timetable:
         self._deadline = round(rules.deadline_minutes * 60_000)
         self._forecast = forecast
         self._jitter = jitter
+        self.user_concurrency = rules.user_concurrency
         self.now = clock
 
     @property

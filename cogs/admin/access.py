@@ -18,7 +18,28 @@ from cogs.admin.answers import answer, begin
 _PAGE = 20
 _SPANS = {"1 hour": 1, "6 hours": 6, "1 day": 24, "3 days": 72, "1 week": 168, "30 days": 720}
 
-Channel = app_commands.AppCommandChannel | app_commands.AppCommandThread
+
+class _Places(app_commands.Transformer):
+    """Every kind of channel in which a command can be given, and what these lie in.
+
+    discord.py's own list has media channels, too, which Discord's description of its interface does not know.
+    """
+
+    @property
+    def type(self) -> discord.AppCommandOptionType:
+        return discord.AppCommandOptionType.channel
+
+    @property
+    def channel_types(self) -> list[discord.ChannelType]:
+        kinds = discord.ChannelType
+        threads = [kinds.news_thread, kinds.public_thread, kinds.private_thread]
+        return [kinds.text, kinds.voice, kinds.stage_voice, kinds.category, kinds.news, kinds.forum, *threads]
+
+    async def transform(self, interaction: discord.Interaction[Any], value: Any, /) -> Any:  # noqa: ARG002
+        return value
+
+
+Channel = app_commands.Transform[app_commands.AppCommandChannel | app_commands.AppCommandThread, _Places]
 Word = app_commands.Range[str, 1, WORD_LENGTH]
 
 
@@ -53,7 +74,7 @@ def commands(
         channel="No videos in this channel, category or thread",
         role="No videos by members with this role",
         member="No videos by this member",
-        word="No prompts with this word or phrase; case and accents do not count",
+        word="No prompts with it; whole words only: nude does not block nudes. Case and accents do not count",
         hours="How long a member is blocked; left out, for ever",
         reason="What a blocked member reads",
     )
@@ -122,9 +143,9 @@ async def show(
     *,
     before: str = "",
 ) -> None:
-    """One page of the rules, the last where there are fewer; `before` stands above it."""
+    """One page of the rules, the nearest there is; `before` stands above it."""
     pages = max(1, -(-len(rules) // _PAGE))
-    page = min(page, pages)
+    page = max(1, min(page, pages))
     start = (page - 1) * _PAGE
     numbered = list(enumerate(rules[start : start + _PAGE], start + 1))
     if not numbered:

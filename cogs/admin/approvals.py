@@ -8,9 +8,10 @@ import discord
 from discord import app_commands
 
 from bot.domain.money import dollars
+from bot.domain.prose import counted
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
-from bot.services.moderators import OFF, Moderators
+from bot.services.moderators import MOST_HOURS, OFF, Moderators
 from cogs.acknowledge import on_error
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.channels import must_take_posts
@@ -31,14 +32,14 @@ def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None
     @app_commands.command(name="approvals", description="Let dear clips wait for a moderator's click")
     @app_commands.describe(
         above=f"Clips that cost more dollars than this wait; or {OFF}",
-        channel="Where moderators are asked; left out, where they are told other things",
+        channel="The moderators' channel, for alarms and reports too; left out, the one chosen before",
         hours="How long they have; then the clip is cancelled. Left out, 24",
     )
     async def approvals(
         interaction: discord.Interaction[Any],
         above: app_commands.Range[str, 1, 20],
         channel: discord.TextChannel | None = None,
-        hours: app_commands.Range[int, 1, 168] = 24,
+        hours: app_commands.Range[int, 1, MOST_HOURS] = 24,
     ) -> None:
         server_id = await begin(interaction)
         if not server_id:
@@ -65,8 +66,9 @@ def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None
         await answer(
             interaction,
             f"A clip that costs more than {dollars(server.approval_micros)} now waits for a click in "
-            f"<#{server.notices_channel_id}>, {server.approval_hours} hours at most; then it is cancelled and "
-            "nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were.",
+            f"<#{server.notices_channel_id}>, {counted(server.approval_hours, 'hour')} at most; then it is cancelled "
+            "and nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were. "
+            "Alarms and monthly reports come there too, as `/admin notices` has them.",
         )
 
     return [approvals]
@@ -80,8 +82,8 @@ def buttons(approvals: Approvals) -> tuple[Button, Button]:
             ruling = await approvals.approve(
                 question, server_id, actor_id=interaction.user.id, actor=interaction.user.display_name
             )
-            goes_on = "once `/admin resume` ends the pause" if ruling.paused else "now"
-            await answer(interaction, f"Approved: {_clips(ruling)}. It goes on {goes_on}.")
+            when = "once `/admin resume` ends the pause" if ruling.paused else "now"
+            await answer(interaction, f"Approved, to be made {when}: {_clips(ruling)}.")
 
     async def decline(interaction: discord.Interaction[Any], question: int) -> None:
         # A modal must be the first answer, so nothing is acknowledged before.

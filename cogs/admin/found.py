@@ -1,21 +1,11 @@
 """What a search among a server's tasks found, in words. Pure functions."""
 
 from bot.domain.catalog import Catalog
-from bot.domain.money import dollars
-from bot.domain.search import Age, Found, Search, Stage
-from bot.domain.task import FINAL, HANDED_OVER, TaskState
+from bot.domain.search import Age, Found, Search
+from bot.domain.task import HANDED_OVER, TaskState
 from bot.posting import texts
+from cogs.finding import STAGE_NAMES, money
 
-STAGE_NAMES = {
-    Stage.WAITING: "waiting",
-    Stage.RUNNING: "at a provider",
-    Stage.READY: "ready, not posted yet",
-    Stage.DELIVERED: "delivered",
-    Stage.FAILED: "failed",
-    Stage.CANCELLED: "cancelled",
-    Stage.PARKED: "parked: outcome unknown",
-    Stage.OPEN: "every open one",
-}
 AGE_NAMES = {
     Age.HOUR: "the last hour",
     Age.DAY: "the last 24 hours",
@@ -50,16 +40,8 @@ def line(found: Found, catalog: Catalog) -> str:
     task = found.task
     return (
         f"- <t:{task.created_at // 1000}:R> <@{task.member_id}> · {texts.task_format(task, catalog)} · "
-        f"{_money(found)} · {_state(found)} · `{task.id}`"
+        f"{money(found)} · {_state(found)} · `{task.id}`"
     )
-
-
-def _money(found: Found) -> str:
-    task, booked = found.task, found.booked
-    if booked.cost is None:
-        return f"{dollars(task.price_micros)} {'given back' if task.state in FINAL else 'held'}"
-    refund = f", refund {dollars(booked.refund)}" if booked.refund is not None else ""
-    return f"{dollars(booked.cost)}{refund}"
 
 
 def _state(found: Found) -> str:

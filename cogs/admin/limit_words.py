@@ -1,8 +1,8 @@
 """What `/admin limits` says. Pure functions; members and roles are named by mentions that reach nobody."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Container, Sequence
 
-from bot.domain.limits import FOREVER, Limit, Period, Scope, Spender, Usage, rate, whom
+from bot.domain.limits import FOREVER, OPERATOR, Limit, Period, Scope, Spender, Usage, rate, stricter, whom
 from bot.domain.money import dollars
 from bot.posting import texts
 from bot.services.limits import Calendar, Cleared, Overview, Preview
@@ -11,7 +11,7 @@ from storage.limits import Counted
 _NAMED = 10
 #: For the line that counts what is not shown.
 _COUNTING = 60
-_SPANS = {Period.DAY: "for a day", Period.MONTH: "for a month", Period.TOTAL: "in total"}
+_RATES = {Period.DAY: "daily", Period.MONTH: "monthly", Period.TOTAL: "total"}
 _PRECEDENCE = (
     "For each period a member's own limit decides, else the highest of their roles', else the one for each member. "
     "Budgets and the operator's limits hold beside it: the strictest decides."
@@ -22,7 +22,9 @@ def preview(found: Preview) -> str:
     """What a limit would be, what it is, and whom it would stop at once."""
     before = "no such limit" if found.before is None else dollars(found.before)
     lines = [f"**{_capital(_rule(found.limit))}** (until now: {before})"]
-    if found.usage is not None:
+    if found.limit.micros < (found.cheapest or 1):
+        lines.append(_stops_all(found.limit, found.cheapest))
+    elif found.usage is not None:
         lines.append(_budget(found.limit, found.usage, found.until))
     elif found.over or found.more or found.unseen:
         lines += _stopped(found)
@@ -30,6 +32,24 @@ def preview(found: Preview) -> str:
         lines.append("Nobody is above it.")
     lines.append("Nothing is changed yet.")
     return "\n".join(lines)
+
+
+def _stops_all(limit: Limit, cheapest: int | None) -> str:
+    why = (
+        f"The cheapest clip here costs {dollars(cheapest)}, so this" if cheapest and limit.micros else "This"
+    )
+    match limit.scope:
+        case Scope.SERVER:
+            who = "everybody"
+        case Scope.ROLE:
+            who = f"everybody with {whom(limit)} whom no other limit lets, their own or another role's,"
+        case _:
+            who = (
+                whom(limit)
+                if limit.subject
+                else "every member whom no other limit lets, their own or a role's,"
+            )
+    return f"{why} stops {who} at once."
 
 
 def _budget(limit: Limit, usage: Usage, until: int) -> str:
@@ -73,32 +93,40 @@ def cleared(done: Cleared) -> str:
         closer = ", unless an own limit or another role's does" if limit.scope is Scope.ROLE else ""
         words.append(f"Now {rate(instead)} for {whom(instead)} decides{closer}.")
     elif limit.scope is Scope.SERVER:
-        words.append(f"This server has no budget of its own {_SPANS[limit.period]} any more.")
+        words.append(f"This server has no {_RATES[limit.period]} budget of its own any more.")
     else:
         stay = "" if limit.subject else "; the limits of roles and single members stay"
-        words.append(f"This server has no other limit {_SPANS[limit.period]} in its place{stay}.")
+        words.append(f"This server has no other {_RATES[limit.period]} limit in its place{stay}.")
     if done.above:
-        words.append(f"What the operator allows is as before: {'; '.join(map(_operators, done.above))}.")
+        words.append(f"What the operator allows is as before: {'; '.join(map(_entry, done.above))}.")
     return " ".join(words)
 
 
-def overview(found: Overview) -> tuple[str, str | None]:
-    """All limits as one message, and as a file's text where they are too many for one."""
+def overview(found: Overview, *, gone: Container[str] = (), before: str = "") -> tuple[str, str | None]:
+    """All limits as one message, and as a file's text where they are too many for one.
+
+    `gone` are the subjects whose role was deleted; `before` stands above the list.
+    """
     title = f"Limits of this server (days and months begin at midnight in {found.zone})"
     head = f"**{title}**"
     if not found.limits:
         head = f"**This server has set no limits** (its time zone is {found.zone}): what the operator allows holds."
+    head = before + head
     foot = [
         f"**What the operator allows**{' (days and months in UTC)' if found.above else ': everything'}",
-        *(_line(one, found.budgets.get(one), _operators) for one in found.above),
+        *(_line(_entry(one), found.budgets.get(one)) for one in found.above),
         f"-# {_PRECEDENCE}",
     ]
-    lines = [_line(one, found.budgets.get(one)) for one in found.limits]
+    lines = [
+        _line(f"{_entry(one, gone)}{_but(one, found.above)}", found.budgets.get(one)) for one in found.limits
+    ]
     shown = _that_fit(lines, texts.MESSAGE_LENGTH - sum(len(line) + 1 for line in [head, *foot]))
     if len(shown) == len(lines):
         return "\n".join([head, *lines, *foot]), None
     more = f"- … {len(lines) - len(shown)} more; all {len(lines)} are in the file"
-    return "\n".join([head, *shown, more, *foot]), "\n".join([title, *map(_in_file, found.limits), ""])
+    return "\n".join([head, *shown, more, *foot]), "\n".join(
+        [title, *(label(one, gone) for one in found.limits), ""]
+    )
 
 
 def _that_fit(lines: Sequence[str], room: int) -> Sequence[str]:
@@ -112,22 +140,30 @@ def _that_fit(lines: Sequence[str], room: int) -> Sequence[str]:
     return lines[:kept]
 
 
-def _own(limit: Limit) -> str:
-    return f"{whom(limit)}: {rate(limit)}"
+def label(limit: Limit, gone: Container[str] = (), *, name: str = "") -> str:
+    """For a menu or a file, which show no mentions; `name` is the member's or role's, "" where it is not known."""
+    if not limit.subject or limit.subject in gone:
+        return _entry(limit, gone)
+    return f"{limit.scope} {name or limit.subject}: {rate(limit)}"
 
 
-def _operators(limit: Limit) -> str:
-    over = " over all servers" if limit.scope is Scope.MEMBER else ""
-    return f"{whom(limit)}{over}: {rate(limit)}"
+def _entry(limit: Limit, gone: Container[str] = ()) -> str:
+    if limit.scope is Scope.SERVER:
+        name = (
+            "the operator's budget for this server" if limit.server_id == OPERATOR else "this server's budget"
+        )
+    else:
+        name = f"deleted role {limit.subject}" if limit.subject in gone else whom(limit)
+    return f"{name}: {rate(limit)}"
 
 
-def _in_file(limit: Limit) -> str:
-    """Without Discord's mentions, which a file shows as they are written."""
-    return f"{limit.scope} {limit.subject}: {rate(limit)}" if limit.subject else _own(limit)
+def _but(limit: Limit, operators: Sequence[Limit]) -> str:
+    most = stricter(limit, operators)
+    return f", but the operator allows only {dollars(most.micros)}" if most else ""
 
 
-def _line(limit: Limit, counted: Counted | None, words: Callable[[Limit], str] = _own) -> str:
-    line = f"- {words(limit)}"
+def _line(words: str, counted: Counted | None) -> str:
+    line = f"- {words}"
     if counted is None:
         return line
     usage = counted.usage

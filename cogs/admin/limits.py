@@ -1,22 +1,22 @@
 """`/admin limits`: money limits of the server, a role, a member or each member, and the zone of their days."""
 
 import asyncio
-import io
 import re
 from collections.abc import Callable
 from typing import Any
 
-import aiohttp
 import discord
 from discord import app_commands
 
 from bot.domain.errors import Refusal
 from bot.domain.limits import Limit, Period, Scope, each
 from bot.domain.servers import zones_like
-from bot.services.limits import LimitRules, RolesOf, amount_of
+from bot.services.limits import LimitRules, amount_of
 from cogs.acknowledge import on_error
-from cogs.admin import limit_words
+from cogs.admin import limit_list, limit_words
 from cogs.admin.answers import answer, begin, name_of_server
+from cogs.admin.members import roles_of
+from cogs.people import role_ids
 
 Whom = discord.Member | discord.User | discord.Role
 
@@ -28,14 +28,13 @@ _DESCRIPTIONS = {
 }
 _LEAVE = "conch:limit:leave"
 #: All that a confirming button knows, so that it works after a restart: the limit, and the micros it replaces.
-_PROPOSAL = re.compile(
-    r"(?P<scope>member|role(?=:[0-9])|server(?=::)):(?P<subject>[0-9]{0,20}):(?P<period>day|month|total)"
-    r":(?P<micros>[0-9]{1,15}):(?P<before>[0-9]{1,15}|none)"
-)
+_PROPOSAL = re.compile(limit_list.WHICH + r":(?P<micros>[0-9]{1,15}):(?P<before>[0-9]{1,15}|none)")
 
 
-def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]]) -> app_commands.Group:
-    """The commands; `button` makes what `set_button` returned, of a proposal."""
+def group(
+    rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]], menu: limit_list.Menu
+) -> app_commands.Group:
+    """The commands; `button` makes what `set_button` returned, of a proposal, and `menu` stands under the list."""
     limits = app_commands.Group(name="limits", description="Money limits of this server")
 
     @limits.command(name="set", description="Set or change a limit; you see first what it means")
@@ -46,7 +45,7 @@ def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]
     ) -> None:
         if server_id := await begin(interaction):
             limit = _limit(server_id, whom, period, amount_of(amount))
-            found = await rules.propose(limit, _roles_of(interaction))
+            found = await rules.propose(limit, roles_of(interaction))
             view = discord.ui.View(timeout=None)
             view.add_item(button(_written(limit, found.before)))
             view.add_item(LeaveButton())
@@ -55,9 +54,7 @@ def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]
     @limits.command(name="list", description="Every limit here, and the operator's above them")
     async def list_limits(interaction: discord.Interaction[Any]) -> None:
         if server_id := await begin(interaction):
-            words, whole = limit_words.overview(await rules.overview(server_id))
-            files = [discord.File(io.BytesIO(whole.encode()), "limits.txt")] if whole else []
-            await answer(interaction, words, files=files)
+            await limit_list.show(interaction, await rules.overview(server_id), menu)
 
     @limits.command(name="clear", description="Take a limit away")
     @app_commands.describe(**_DESCRIPTIONS)
@@ -67,7 +64,7 @@ def group(rules: LimitRules, button: Callable[[str], discord.ui.DynamicItem[Any]
     ) -> None:
         if server_id := await begin(interaction):
             limit = _limit(server_id, whom, period, micros=0)
-            done = await rules.clear(limit, interaction.user.id, _role_ids(whom))
+            done = await rules.clear(limit, interaction.user.id, role_ids(whom))
             await answer(interaction, limit_words.cleared(done))
 
     @limits.command(name="zone", description="Where this server's days and months begin at midnight")
@@ -142,15 +139,14 @@ class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAV
 
 def _written(limit: Limit, before: int | None) -> str:
     was = "none" if before is None else before
-    return f"{limit.scope}:{limit.subject}:{limit.period}:{limit.micros}:{was}"
+    return f"{limit_list.which(limit)}:{limit.micros}:{was}"
 
 
 def _proposed(text: str, server_id: int) -> tuple[Limit, int | None]:
     found = _PROPOSAL.fullmatch(text)
     if found is None:
         raise Refusal("This button names no limit. Nothing was changed; use `/admin limits set` again.")
-    scope, period = Scope(found["scope"]), Period(found["period"])
-    limit = Limit(scope, period, int(found["micros"]), found["subject"] or "", server_id=server_id)
+    limit = limit_list.limit_of(found, server_id, micros=int(found["micros"]))
     return limit, None if found["before"] == "none" else int(found["before"])
 
 
@@ -167,26 +163,3 @@ def _target(whom: Whom | None) -> tuple[Scope, str]:
     if isinstance(whom, discord.Role):
         return (Scope.MEMBER, "") if whom.is_default() else (Scope.ROLE, str(whom.id))
     return Scope.MEMBER, str(whom.id)
-
-
-def _role_ids(whom: Any) -> frozenset[int]:
-    """A member's; none for somebody who has left."""
-    return frozenset(role.id for role in getattr(whom, "roles", ()))
-
-
-def _roles_of(interaction: discord.Interaction[Any]) -> RolesOf:
-    """Asks Discord: without the intent for members the bot knows nobody's roles."""
-    guild = interaction.guild
-
-    async def ask(member_id: int) -> frozenset[int] | None:
-        try:
-            return _role_ids(await guild.fetch_member(member_id)) if guild else None
-        except discord.NotFound:
-            return None
-        except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
-            raise Refusal(
-                "Discord does not say just now which roles members have, and whom this limit would stop depends on "
-                "them. Nothing was changed; try again in a minute."
-            ) from error
-
-    return ask

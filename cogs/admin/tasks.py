@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import discord
 from discord import app_commands
@@ -11,20 +11,21 @@ from bot.domain.catalog import Catalog
 from bot.domain.errors import Refusal
 from bot.domain.money import dollars
 from bot.domain.search import Age, Search, Stage
-from bot.posting import texts
-from bot.services.oversight import Oversight, Page
+from bot.services.oversight import Oversight
+from bot.services.pages import Page
 from cogs.admin import found
 from cogs.admin.answers import answer, begin
-from cogs.admin.pages import Turn, page_button
+from cogs.admin.pages import FOUND
 from cogs.admin.rights import must_be_admin
+from cogs.finding import STAGE_NAMES, known
+from cogs.pages import Turn, page_button, view_of
 from cogs.tasks import Tasks
 
 _TASK = "Begin to type to choose"
 _ID = app_commands.Range[str, 1, 100]
 _REASON = app_commands.Range[str, 1, 200]
-_STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in found.STAGE_NAMES.items()]
+_STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in STAGE_NAMES.items()]
 _AGES = [app_commands.Choice(name=name, value=age.value) for age, name in found.AGE_NAMES.items()]
-_Choice = TypeVar("_Choice", Stage, Age)
 
 
 class ServerTasks:
@@ -37,7 +38,7 @@ class ServerTasks:
         self._members = members
         self._catalog = catalog
         self._clock = clock
-        self.button = page_button(self.turn)
+        self.button = page_button(FOUND, self.turn)
 
     async def find(
         self, interaction: discord.Interaction[Any], member_id: int | None, stage: str | None, age: str | None
@@ -47,8 +48,8 @@ class ServerTasks:
                 server_id,
                 self._clock(),
                 member_id,
-                _known(Stage, "state", stage or Stage.ANY),
-                _known(Age, "age", age or Age.ANY),
+                known(Stage, "state", stage or Stage.ANY),
+                known(Age, "age", age or Age.ANY),
             )
             await self._tell(interaction, search, await self._oversight.find(search))
 
@@ -61,17 +62,12 @@ class ServerTasks:
         if not page.found:
             await answer(interaction, f"Nothing was found. Looked for: {found.looked_for(search)}.")
             return
-        view = discord.ui.View(timeout=None)
-        if page.newer:
-            view.add_item(self.button(Turn(search, page.found[0].task.id, newer=True)))
-        if page.older:
-            view.add_item(self.button(Turn(search, page.found[-1].task.id, newer=False)))
         lines = [found.line(one, self._catalog) for one in page.found]
         await answer(
             interaction,
             f"Newest first: {found.looked_for(search)}.",
             embed=discord.Embed(description="\n".join(lines)),
-            view=view if view.children else None,
+            view=view_of(page, search, self.button),
         )
 
     async def show(self, interaction: discord.Interaction[Any], task_id: str) -> None:
@@ -176,11 +172,3 @@ def commands(tasks: ServerTasks) -> list[app_commands.Group]:
         return await tasks.complete(interaction, typed, refundable=True)
 
     return [group]
-
-
-def _known(kind: type[_Choice], option: str, value: str) -> _Choice:
-    try:
-        return kind(value)
-    except ValueError:
-        listed = ", ".join(kind)
-        raise Refusal(f"There is no {option} {texts.plain(value)}. Choose one of: {listed}.") from None

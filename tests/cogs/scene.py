@@ -17,6 +17,7 @@ from simcord.interactions import base_payload
 
 from bot import app as composition
 from bot.domain.errors import BotError
+from bot.domain.parcel import Parcel
 from bot.domain.ports import Posted
 from bot.domain.task import Task
 from bot.settings import Settings
@@ -232,7 +233,7 @@ class Scene:
             clip.write_bytes(b"a clip")
         price = task.price_micros if cost is None else cost
         with self.env.time_context():
-            return await self.app.board.deliver(task, clip, cost_micros=price, again=again)
+            return await self.app.board.deliver(task, Parcel(clip), cost_micros=price, again=again)
 
 
 def told(result: Any) -> str:

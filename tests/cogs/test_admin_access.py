@@ -1,6 +1,8 @@
 """`/admin access`: every kind of rule refuses before anything is held, and only a server's admins change its own."""
 
 import re
+import threading
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -8,6 +10,7 @@ from simcord.actors import _component_interaction
 from simcord.builders import UserHandle
 from simcord.interactions import resolve_handle
 
+from bot.domain import words
 from bot.domain.access import Kind, Rule
 from storage.access import AccessStore
 from storage.audit import AuditStore
@@ -49,7 +52,7 @@ async def test_a_denied_channel_refuses_with_its_pictures_unread(scene: Scene) -
     said = told(await scene.admin("access deny", channel=scene.channel))
     assert said == (
         f"Denied: {scene.channel.mention}.\n"
-        f"Clips can be made everywhere but in {scene.channel.mention} and what lies in them."
+        f"Clips can be made everywhere but in {scene.channel.mention} and what lies in it."
     )
     frame = ("frame.png", picture())
     assert "No clips are made in this channel." in await refused(scene, mode="image", first_frame=frame)
@@ -59,7 +62,7 @@ async def test_where_a_channel_is_allowed_only_that_one_and_its_threads_may_be_u
     art = scene.guild.create_text_channel("art")
     thread = thread_in(scene, art)
     said = told(await scene.admin("access allow", channel=art))
-    assert f"From now on clips can be made only in {art.mention} and what lies in them." in said
+    assert f"From now on clips can be made only in {art.mention} and what lies in it." in said
     assert f"Use {art.mention}." in await refused(scene)
     assert await welcome(scene, art)
     assert await welcome(scene, thread)
@@ -91,6 +94,23 @@ async def test_allowing_a_denied_channel_opens_it_and_shuts_no_other(scene: Scen
     assert await welcome(scene)
 
 
+async def test_the_only_channel_or_role_allowed_is_not_denied(scene: Scene) -> None:
+    await scene.admin("access allow", channel=scene.channel, role=scene.bosses)
+    before = await rules(scene)
+    said = told(await scene.admin("access deny", channel=scene.channel))
+    assert (
+        f"{scene.channel.mention} is the only channel allowed; denied, every other one would be open." in said
+    )
+    assert "Allow another one first, or remove the rule in `/admin access list`." in said
+    said = told(await scene.admin("access deny", role=scene.bosses, word="bad"))
+    assert f"<@&{scene.bosses.id}> is the only role allowed" in said
+    assert await rules(scene) == before
+    art = scene.guild.create_text_channel("art")
+    await scene.admin("access allow", channel=art)
+    said = told(await scene.admin("access deny", channel=scene.channel))
+    assert f"only in {art.mention} and what lies in it, but not in {scene.channel.mention}." in said
+
+
 # ------------------------------------------------------------------ roles
 
 
@@ -98,13 +118,13 @@ async def test_a_denied_role_refuses(scene: Scene) -> None:
     fans = await role_of(scene, "Fans")
     said = told(await scene.admin("access deny", role=fans))
     assert f"Everybody can make clips but members with the role <@&{fans.id}>." in said
-    assert f"Nobody with your role <@&{fans.id}>" in await refused(scene)
+    assert f"With your role <@&{fans.id}> you may make no clips" in await refused(scene)
 
 
 async def test_where_a_role_is_allowed_the_others_are_shut_out(scene: Scene) -> None:
     said = told(await scene.admin("access allow", role=scene.bosses))
     assert f"From now on only members with the role <@&{scene.bosses.id}> can make clips." in said
-    assert f"takes the role: <@&{scene.bosses.id}>" in await refused(scene)
+    assert f"takes the role <@&{scene.bosses.id}>, which you do not have" in await refused(scene)
     fans = await role_of(scene, "Fans")
     await scene.admin("access allow", role=fans)
     assert await welcome(scene)
@@ -125,6 +145,11 @@ async def test_everyone_is_no_role_to_rule_out(scene: Scene) -> None:
 
 
 # ------------------------------------------------------------------ members
+
+
+async def test_a_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("access deny", member=scene.alice, reason="**x** [here](https://evil.example).")
+    assert r"The reason: \*\*x\*\* \[here\](https\://evil\.example)." in await refused(scene)
 
 
 async def test_a_block_ends_by_itself(scene: Scene) -> None:
@@ -158,6 +183,25 @@ async def test_a_blocked_member_is_not_let_in_by_a_role(scene: Scene) -> None:
 async def test_only_the_blocked_member_is_refused(scene: Scene) -> None:
     await scene.admin("access deny", member=scene.bob)
     assert await welcome(scene)
+
+
+async def test_what_a_blocked_member_still_has_waiting_is_told(scene: Scene) -> None:
+    there = await scene.elsewhere()
+    await there.alice.slash(there.channel, "video text", prompt="a whale")
+    await scene.bob.slash(scene.channel, "video text", prompt="a squid")
+    assert "still wait" not in told(await scene.admin("access deny", member=scene.alice))
+    await scene.admin("access allow", member=scene.alice)
+    await scene.video()
+    said = told(await scene.admin("access deny", member=scene.alice))
+    assert said.endswith(
+        "1 clip of theirs still waits ($0.3294): `/admin tasks find member:` shows it, `/admin tasks cancel` gives "
+        "the hold back."
+    )
+    await scene.admin("access allow", member=scene.alice)
+    await scene.video(count=2)
+    assert "3 clips of theirs still wait ($0.9882): `/admin tasks find member:` shows them" in told(
+        await scene.admin("access deny", member=scene.alice)
+    )
 
 
 async def test_oneself_and_the_bot_are_spared(scene: Scene) -> None:
@@ -199,11 +243,31 @@ async def raw_block(scene: Scene, hours: int) -> str:
 
 async def test_a_prompt_with_a_blocked_word_is_refused_and_the_word_named(scene: Scene) -> None:
     said = told(await scene.admin("access deny", word="Bád  THING"))
-    assert said == "Denied: `bad thing`.\nBlocked words: 1 of at most 500."
+    assert (
+        said
+        == "Denied: `bad thing`.\nBlocked words: 1 of at most 500.\nWhole words only: nude does not block nudes."
+    )
     said = await refused(scene, prompt="a ＢＡＤ-thing\u200b in the sea")
     assert "has a word that is blocked in this server: `bad thing`. Say it in other words" in said
     await scene.video(prompt="a bad, nothing")
     assert await scene.task()
+
+
+async def test_words_are_looked_for_beside_the_event_loop(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+    find = words.found
+
+    def noted(blocked: Iterable[str], prompt: str) -> list[str]:
+        searched.append(threading.get_ident())
+        return find(blocked, prompt)
+
+    monkeypatch.setattr(words, "found", noted)
+    await scene.admin("access deny", word="bad")
+    assert await refused(scene, prompt="a bad cat")
+    assert searched
+    assert threading.get_ident() not in searched
 
 
 async def test_a_word_is_unblocked_however_it_is_written(scene: Scene) -> None:
@@ -324,6 +388,13 @@ async def test_many_rules_have_pages_of_whole_messages(scene: Scene) -> None:
         lines = told(listing).splitlines()[1:]
         assert [line.split("\\.")[0] for line in (lines[0], lines[-1])] == [str(first), str(last)]
         assert len(options(listing)) == len(lines) == last - first + 1
+
+
+@pytest.mark.parametrize("page", [0, -1])
+async def test_before_the_first_page_is_the_first(scene: Scene, page: int) -> None:
+    await given(scene, Rule(Kind.WORD, "bad", allowed=False))
+    listing = await scene.raw("admin access list", member=scene.carol, page=(4, page))
+    assert told(listing).splitlines()[1:] == [r"1\. bad: blocked word"]
 
 
 async def test_a_rule_is_removed_from_the_list(scene: Scene) -> None:

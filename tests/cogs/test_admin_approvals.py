@@ -21,6 +21,7 @@ from tests.cogs.moderators import (
     said,
     tell,
 )
+from tests.cogs.overrides import override
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, told
 from tests.cogs.test_buttons import press
@@ -114,11 +115,18 @@ async def test_switched_off_new_clips_go_on_and_what_waits_still_waits(scene: Sc
     assert await states(scene) == ["held", "queued"]
 
 
+async def test_one_hour_is_not_called_hours(scene: Scene) -> None:
+    channel = moderators_channel(scene)
+    answer = told(await scene.admin("approvals", above="0.30", channel=channel, hours=1))
+    assert f"<#{channel.id}>, 1 hour at most; then" in answer
+    assert ", for 1 hour, in" in (await audit(scene))[0].after
+
+
 async def test_the_audit_knows_before_and_after(scene: Scene) -> None:
     channel = await asking(scene)
     await scene.admin("approvals", above="off")
     off, on = await audit(scene)
-    assert (on.actor_id, on.action, on.before) == (scene.carol.id, "approvals", "off")
+    assert (on.actor_id, on.action, on.before) == (scene.carol.id, "approvals", "off, in no channel")
     assert on.after == off.before == f"above $0.10, for 24 hours, in <#{channel.id}>"
 
 
@@ -199,7 +207,7 @@ async def test_who_waits_for_a_moderator_is_not_ahead_of_anybody(scene: Scene) -
 async def test_approved_it_is_made(scene: Scene) -> None:
     channel = await asked(scene)
     result = await click(scene, channel, "Approve")
-    assert told(result) == f"Approved: 1 clip of <@{scene.alice.id}>, $0.3294. It goes on now."
+    assert told(result) == f"Approved, to be made now: 1 clip of <@{scene.alice.id}>, $0.3294."
     await scene.step()
     assert await states(scene) == ["queued"]
     assert "approved by carol" in await events(scene)
@@ -263,11 +271,11 @@ async def test_declined_nothing_is_spent_and_the_member_reads_why(scene: Scene) 
 
 async def test_the_question_then_says_who_declined_and_why_without_the_pictures(scene: Scene) -> None:
     channel = await asked(scene, "image", first_frame=("p.png", picture()))
-    await decline(scene, channel, "too many whales")
+    await decline(scene, channel, "too many whales!")
     await tell(scene)
     head = said(scene, channel)[0].splitlines()[0]
     assert head.startswith(f"🚫 **Declined** by <@{scene.carol.id}>: 1 clip of <@{scene.alice.id}>, $0.3294.")
-    assert head.endswith("Reason: too many whales. Nothing was spent.")
+    assert head.endswith("Reason: too many whales! Nothing was spent.")
     assert (labels(scene, channel), scene.shown(channel)[0].attachments) == ([], [])
 
 
@@ -332,8 +340,7 @@ async def test_who_lost_the_right_before_sending_the_modal_decides_nothing(scene
     channel = await asked(scene)
     shown = await click(scene, channel, "Decline")
     (field,) = [part for row in shown.modal["components"] for part in row["components"]]
-    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
-    scene.guild.set_command_permissions(int(command["id"]), {scene.bosses: False})
+    await override(scene, {scene.bosses: False})
     assert "Manage Server" in told(await scene.carol.submit_modal(shown, {field["custom_id"]: "no"}))
     assert await states(scene) == ["held"]
 
@@ -376,7 +383,7 @@ async def test_to_cancel_while_it_waits_is_free_and_ends_the_question(scene: Sce
     await press(scene, f"conch:cancel:{(await scene.task()).id}")
     assert "Its member has cancelled it" in told(await click(scene, channel, "Approve"))
     await tell(scene)
-    assert said(scene, channel)[0].startswith("🚫 **Cancelled by the member:** 1 clip")
+    assert said(scene, channel)[0].startswith("🚫 **Cancelled before a decision:** 1 clip")
     assert (labels(scene, channel), scene.shown(channel)[0].attachments) == ([], [])
     assert await scene.spent_and_held() == (0, 0)
 

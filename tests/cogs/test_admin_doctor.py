@@ -59,7 +59,10 @@ async def test_where_nothing_is_wrong_it_says_so_line_by_line(scene: Scene) -> N
         "✅ **MindVideo**: takes jobs; 6 of its 8 prices are assumed, as nobody publishes them",
         "✅ **Database**: can be written",
         "✅ **New videos**: are made",
-        "✅ **Limits**: set here: none; by the operator: each member $2.00 a day, the whole server $50.00 a month",
+        (
+            "✅ **Limits**: set here: none; by the operator: each member $2.00 a day over all servers, "
+            "the whole server $50.00 a month"
+        ),
         "✅ **Calendar**: days and months of this server's own limits are those of UTC",
     ]
 

@@ -28,7 +28,7 @@ MIDNIGHT, NEXT_MONTH = unix("2026-01-02T00:00Z"), unix("2026-02-01T00:00Z")
 def target(scene: Scene, kind: str) -> tuple[Any, str]:
     """Whom a limit is for, and what the list calls them."""
     return {
-        "server": (None, "the whole server"),
+        "server": (None, "this server's budget"),
         "each": (scene.guild.default_role, "each member"),
         "role": (scene.bosses, f"<@&{scene.bosses.id}>"),
         "member": (scene.alice, f"<@{scene.alice.id}>"),
@@ -65,7 +65,7 @@ async def test_every_kind_can_be_set_for_every_period(scene: Scene, kind: str, p
     assert (deed.actor_id, deed.action, deed.subject) == (
         scene.carol.id,
         "limits set",
-        f"{name}, {PERIODS[period]}",
+        f"{'the whole server' if kind == 'server' else name}, {PERIODS[period]}",
     )
     assert (deed.before, deed.after) == ("", "$1.50")
 
@@ -121,13 +121,21 @@ async def test_a_period_that_does_not_exist_is_refused(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "period", "most"),
-    [("each", "day", 2), ("role", "day", 2), ("member", "day", 2), ("server", "month", 50)],
+    ("kind", "period", "most", "allowed", "setting"),
+    [
+        ("each", "day", 2, "each member: $2.00 a day over all servers.", "USER_DAILY_LIMIT"),
+        ("role", "day", 2, "each member: $2.00 a day over all servers.", "USER_DAILY_LIMIT"),
+        ("member", "day", 2, "each member: $2.00 a day over all servers.", "USER_DAILY_LIMIT"),
+        ("server", "month", 50, "the whole server: $50.00 a month.", "SERVER_MONTHLY_LIMIT"),
+    ],
 )
-async def test_no_admin_goes_above_the_operator(scene: Scene, kind: str, period: str, most: int) -> None:
+async def test_no_admin_goes_above_the_operator(
+    scene: Scene, kind: str, period: str, most: int, allowed: str, setting: str
+) -> None:
     whom, _ = target(scene, kind)
     words = told(await proposed(scene, f"{most}.01", period, whom))
-    assert f"${most}.00 {PERIODS[period]}. An admin can only go lower" in words
+    assert f"{allowed} An admin can only go lower: choose ${most}.00 or less." in words
+    assert f"The operator can raise it (`{setting}`)." in words
     assert await own_limits(scene) == []
     await limited(scene, str(most), period, whom)
 
@@ -157,9 +165,7 @@ async def test_a_preview_for_each_member_names_who_is_above_and_until_when(scene
     assert scene.sent("PATCH", "/messages/@original")[-1].json["allowed_mentions"] == {"parse": []}
 
 
-@pytest.mark.parametrize(
-    ("amount", "above"), [("0", True), ("0.329399", True), ("0.3294", True), ("0.3295", False)]
-)
+@pytest.mark.parametrize(("amount", "above"), [("0.329399", True), ("0.3294", True), ("0.3295", False)])
 async def test_who_used_exactly_as_much_is_above(scene: Scene, amount: str, *, above: bool) -> None:
     await scene.succeeded()
     words = told(await proposed(scene, amount, "total", scene.alice))
@@ -168,10 +174,25 @@ async def test_who_used_exactly_as_much_is_above(scene: Scene, amount: str, *, a
     assert ("Nobody is above it." in words) is not above
 
 
-async def test_with_nothing_spent_nobody_is_above_even_nothing(scene: Scene) -> None:
-    await scene.video()
-    await scene.alice.slash(scene.channel, "tasks cancel", task="task0001")
-    assert "Nobody is above it." in told(await proposed(scene, "0", "day", scene.guild.default_role))
+@pytest.mark.parametrize(
+    ("kind", "stopped"),
+    [
+        ("server", "everybody"),
+        ("each", "every member whom no other limit lets, their own or a role's,"),
+        ("role", "everybody with {name} whom no other limit lets, their own or another role's,"),
+        ("member", "{name}"),
+    ],
+)
+async def test_a_limit_below_the_cheapest_clip_stops_all_it_is_for_at_once(
+    scene: Scene, kind: str, stopped: str
+) -> None:
+    whom, name = target(scene, kind)
+    stops = f"stops {stopped.format(name=name)} at once.\nNothing is changed yet."
+    assert f"\nThis {stops}" in told(await proposed(scene, "0", "total", whom))
+    words = told(await proposed(scene, "0.1499", "total", whom))
+    assert f"\nThe cheapest clip here costs $0.15, so this {stops}" in words
+    assert "Nobody is above it" not in words
+    assert "at once" not in told(await proposed(scene, "0.15", "total", whom))
 
 
 async def test_a_preview_leaves_out_those_for_whom_something_closer_decides(scene: Scene) -> None:
@@ -206,7 +227,7 @@ async def test_a_preview_of_a_role_asks_who_has_it_now(scene: Scene) -> None:
 async def test_where_discord_does_not_tell_roles_nothing_is_offered(scene: Scene) -> None:
     await scene.video()
     scene.env.inject_error("GET", "/guilds/*/members/*", status=403, times=None)
-    result = await proposed(scene, "0.1", "day", scene.bosses)
+    result = await proposed(scene, "0.3", "day", scene.bosses)
     assert "Discord does not say just now which roles members have" in told(result)
     assert not result.response.components
 
@@ -226,9 +247,9 @@ async def test_a_preview_of_the_budget_says_what_is_used_of_it(scene: Scene) -> 
 async def test_spending_elsewhere_is_not_previewed(scene: Scene) -> None:
     there = await scene.elsewhere()
     await asks(scene, there.alice)
-    assert "Nobody is above it." in told(await proposed(scene, "0.1", "day", scene.guild.default_role))
-    assert "Nobody is above it." in told(await proposed(scene, "0.1", "day", scene.alice))
-    assert "$0.00 is spent already and $0.00 held" in told(await proposed(scene, "0.1", "day"))
+    assert "Nobody is above it." in told(await proposed(scene, "0.3", "day", scene.guild.default_role))
+    assert "Nobody is above it." in told(await proposed(scene, "0.3", "day", scene.alice))
+    assert "$0.00 is spent already and $0.00 held" in told(await proposed(scene, "0.3", "day"))
 
 
 # -------------------------------------------------------------------- clicks
@@ -290,6 +311,8 @@ async def test_who_lost_the_right_meanwhile_clicks_in_vain(scene: Scene, label: 
         "member:7:day:-1:none",
         "member:7:day:1",
         "member:٧:day:1:none",
+        "member:007:day:1:none",
+        "role:0:day:1:none",
         "member:7:day:9999999999999999:none",
     ],
 )
@@ -317,10 +340,10 @@ async def test_a_click_under_a_public_message_leaves_that_message_as_it_is(scene
 async def test_an_empty_list_says_what_the_operator_allows(scene: Scene) -> None:
     words = await listed(scene)
     assert "This server has set no limits" in words
-    assert "- each member over all servers: $2.00 a day" in words
+    assert "- each member: $2.00 a day over all servers" in words
     assert (
-        f"the whole server: $50.00 a month · $0.00 spent, $0.00 held, $50.00 left until <t:{NEXT_MONTH}:f>"
-        in words
+        "the operator's budget for this server: $50.00 a month · $0.00 spent, $0.00 held, $50.00 left "
+        f"until <t:{NEXT_MONTH}:f>" in words
     )
     assert "- all servers together: $100.00 a day" in words
 
@@ -334,14 +357,25 @@ async def test_the_list_has_the_budget_first_and_members_last(scene: Scene) -> N
     await limited(scene, "5", "day")
     await scene.succeeded()
     assert await own_limits(scene) == [
-        f"the whole server: $5.00 a day · $0.3294 spent, $0.00 held, $4.6706 left until <t:{MIDNIGHT}:f>",
-        f"the whole server: $9.00 a month · $0.3294 spent, $0.00 held, $8.6706 left until <t:{NEXT_MONTH}:f>",
+        f"this server's budget: $5.00 a day · $0.3294 spent, $0.00 held, $4.6706 left until <t:{MIDNIGHT}:f>",
+        f"this server's budget: $9.00 a month · $0.3294 spent, $0.00 held, $8.6706 left until <t:{NEXT_MONTH}:f>",
         "each member: $2.00 a day",
         "each member: $3.00 a month",
         f"<@&{scene.bosses.id}>: $1.00 a day",
         f"<@{scene.alice.id}>: $1.00 in total",
     ]
     assert "a member's own limit decides, else the highest of their roles'" in await listed(scene)
+
+
+async def test_beside_a_limit_above_the_operators_it_says_what_the_operator_allows(scene: Scene) -> None:
+    await limited(scene, "40", "month")
+    await limited(scene, "1.5", "day", scene.alice)
+    await limited(scene, "0.5", "day", scene.bob)
+    await scene.restart(user_daily_limit=500_000, server_monthly_limit=30_000_000)
+    budget, alices, bobs = await own_limits(scene)
+    assert budget.startswith("this server's budget: $40.00 a month, but the operator allows only $30.00 · ")
+    assert alices.endswith("$1.50 a day, but the operator allows only $0.50")
+    assert bobs.endswith("$0.50 a day")
 
 
 async def test_a_long_list_is_one_message_and_a_file_with_all(scene: Scene) -> None:
@@ -409,8 +443,8 @@ async def test_what_is_cleared_holds_no_more(scene: Scene) -> None:
     assert await asks(scene, scene.alice)
     words = await cleared(scene, "day", scene.alice)
     assert words.startswith(f"Cleared: $0.10 a day for <@{scene.alice.id}>.")
-    assert "This server has no other limit for a day in its place." in words
-    assert "What the operator allows is as before: each member over all servers: $2.00 a day." in words
+    assert "This server has no other daily limit in its place." in words
+    assert "What the operator allows is as before: each member: $2.00 a day over all servers." in words
     assert await asks(scene, scene.alice) == ""
     assert [(deed.action, deed.before, deed.after) for deed in (await deeds(scene))[:2]] == [
         ("limits clear", "$0.10", ""),
@@ -435,15 +469,18 @@ async def test_clearing_says_what_decides_instead(scene: Scene) -> None:
 async def test_a_cleared_budget_leaves_the_operators(scene: Scene) -> None:
     await limited(scene, "9", "month")
     words = await cleared(scene, "month")
-    assert "This server has no budget of its own for a month any more." in words
-    assert "What the operator allows is as before: the whole server: $50.00 a month." in words
+    assert "This server has no monthly budget of its own any more." in words
+    assert (
+        "What the operator allows is as before: the operator's budget for this server: $50.00 a month."
+        in words
+    )
 
 
 async def test_what_is_not_there_cannot_be_cleared_and_what_is_there_is_named(scene: Scene) -> None:
     assert "This server has set none" in await cleared(scene, "day", scene.alice)
     await limited(scene, "1", "day", scene.alice)
     words = await cleared(scene, "month", scene.alice)
-    assert f"There is no limit a month for <@{scene.alice.id}>." in words
+    assert f"There is no monthly limit for <@{scene.alice.id}>." in words
     assert f"There are: <@{scene.alice.id}> $1.00 a day." in words
     assert len(await deeds(scene)) == 1
 

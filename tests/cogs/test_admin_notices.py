@@ -108,10 +108,11 @@ async def test_each_step_of_a_budget_is_told_once(open_bot: Open) -> None:
         half, eighty = await alarms_after(scene, channel, 3)
         anew = f"<t:{int(FEBRUARY.timestamp())}:R>"
         assert half == (
-            f"⚠️ This server's budget for one month is 65 % used up: $0.6588 of $1.00. It starts anew {anew}. "
+            "⚠️ The operator's budget for this server for one month is 65 % used up: $0.00 spent and $0.6588 held "
+            f"of $1.00. It starts anew {anew}. "
             "`/admin report` shows who spent it, only the bot's operator can raise it."
         )
-        assert "is 98 % used up: $0.9882 of $1.00." in eighty
+        assert "is 98 % used up: $0.00 spent and $0.9882 held of $1.00." in eighty
         await tell(scene)
         assert len(said(scene, channel)) == 2
 
@@ -130,7 +131,7 @@ async def test_a_budget_used_up_to_the_last_cent_is_told(open_bot: Open) -> None
         channel = await told_in(scene)
         (words,) = await alarms_after(scene, channel, 1)
         assert words.startswith(
-            "🛑 This server's budget for one month is used up: $0.3294 of $0.3294. Clips are"
+            "🛑 The operator's budget for this server for one month is used up: $0.00 spent and $0.3294 held of "
         )
 
 
@@ -138,7 +139,7 @@ async def test_a_refusal_tells_that_the_rest_is_too_little(open_bot: Open) -> No
     async with open_bot(**TIGHT) as scene:
         channel = await told_in(scene)
         words = (await alarms_after(scene, channel, 6))[-1]
-        assert "leaves no room for a clip that was asked for: $0.9882 of $1.00 is used." in words
+        assert "leaves no room for a clip that was asked for: $0.00 spent and $0.9882 held of $1.00." in words
         assert len(said(scene, channel)) == 3
 
 
@@ -162,7 +163,7 @@ async def test_a_budget_of_the_servers_own_says_who_can_change_it(scene: Scene) 
     channel = await told_in(scene)
     (words,) = await alarms_after(scene, channel, 1)
     assert words == (
-        "⚠️ The budget this server has set itself in total is 82 % used up: $0.3294 of $0.40. "
+        "⚠️ This server's budget in total is 82 % used up: $0.00 spent and $0.3294 held of $0.40. "
         "`/admin report` shows who spent it, `/admin limits` changes it."
     )
 
@@ -213,14 +214,34 @@ async def test_an_alarm_is_posted_once_even_if_its_record_was_lost(
         await scene.restart()
         await tell(scene)
         assert len(said(scene, channel)) == 1
-        assert await AlarmStore(scene.app.database).untold(limit=9) == []
+        assert await AlarmStore(scene.app.database).untold(each=9) == []
 
 
 async def crash(*_: object, **__: object) -> None:
     raise StorageError("the disk is full")
 
 
-async def test_a_closed_channel_is_logged_once_and_the_alarm_done_with(
+async def test_a_raised_budget_is_another_one(scene: Scene) -> None:
+    channel = await told_in(scene)
+    for micros in (400_000, 800_000):
+        await own_budget(scene, Period.TOTAL, micros)
+        await alarms_after(scene, channel, 1)
+    assert [words.split("$")[-1][:4] for words in said(scene, channel)] == ["0.40", "0.80"]
+
+
+async def test_a_clip_too_dear_for_what_is_left_hides_no_later_step(scene: Scene) -> None:
+    channel = await told_in(scene)
+    await own_budget(scene, Period.TOTAL, 500_000)
+    await scene.video(format="hailuo-02/5/768p")  # 45 %
+    await scene.video()
+    await tell(scene)
+    await scene.video(format="hailuo-02/5/768p")  # 90 %
+    await tell(scene)
+    assert ["leaves no room" in words for words in said(scene, channel)] == [True, False]
+    assert "is 90 % used up" in said(scene, channel)[1]
+
+
+async def test_a_closed_channel_is_logged_once_and_the_next_one_told(
     open_bot: Open, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with open_bot(**TIGHT) as scene:
@@ -229,8 +250,11 @@ async def test_a_closed_channel_is_logged_once_and_the_alarm_done_with(
         await scene.video(count=2)
         await tell(scene)
         await tell(scene)
-        assert caplog.text.count("is not told of its alarm") == 1
-        assert await AlarmStore(scene.app.database).untold(limit=9) == []
+        assert caplog.text.count("the moderators' channel is gone") == 1
+        assert len(said(scene, await told_in(scene))) == 0
+        channel = await told_in(scene)
+        await tell(scene)
+        assert len(said(scene, channel)) == 1
 
 
 async def test_trouble_at_discord_is_tried_again_after_growing_pauses(open_bot: Open) -> None:
@@ -330,7 +354,7 @@ async def test_a_report_is_posted_once_even_if_its_record_was_lost(
     assert (await server(scene)).reported_until == FEBRUARY.timestamp() * 1000
 
 
-async def test_a_channel_that_is_gone_gets_the_next_month(
+async def test_a_report_whose_channel_is_gone_comes_to_the_next_one(
     scene: Scene, caplog: pytest.LogCaptureFixture
 ) -> None:
     channel = await told_in(scene, monthly_report=True)
@@ -338,7 +362,10 @@ async def test_a_channel_that_is_gone_gets_the_next_month(
     await until(scene, FEBRUARY)
     await tell(scene)
     await tell(scene)
-    assert caplog.text.count("gets its next monthly report") == 1
+    assert caplog.text.count("the moderators' channel is gone") == 1
+    channel = await told_in(scene)
+    await tell(scene)
+    assert len(said(scene, channel)) == 1
     assert (await server(scene)).reported_until == FEBRUARY.timestamp() * 1000
 
 

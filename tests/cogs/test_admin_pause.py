@@ -6,7 +6,9 @@ import pytest
 
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
+from tests.cogs.overrides import override
 from tests.cogs.scene import Scene, drawn, nothing_happened, told
+from tests.cogs.test_tasks import listed
 
 REASON = (3, "the budget is being counted")
 
@@ -20,16 +22,16 @@ async def raw_pause(scene: Scene, member: Any) -> Any:
     return await scene.raw("admin pause", member=member, reason=REASON)
 
 
-async def override(scene: Scene, allowed: dict[Any, bool]) -> None:
-    command = scene.env.backend.find_command("admin", scene.guild.id, type=1)
-    scene.guild.set_command_permissions(int(command["id"]), allowed)
-
-
 async def test_a_paused_server_refuses_with_the_reason_and_holds_nothing(scene: Scene) -> None:
     assert "Paused." in told(await paused(scene))
     said = told(await scene.video())
-    assert "paused new clips: we look into spam" in said
+    assert "paused new clips: we look into spam. Nothing was held. Clips that a provider has" in said
     assert await nothing_happened(scene)
+
+
+async def test_the_reason_is_shown_as_it_was_typed_and_links_nowhere(scene: Scene) -> None:
+    await scene.admin("pause", reason="**x** [here](https://evil.example)")
+    assert r"paused new clips: \*\*x\*\* \[here\](https\://evil\.example)" in told(await scene.video())
 
 
 async def test_resumed_it_goes_on(scene: Scene) -> None:
@@ -61,11 +63,12 @@ async def test_whoever_waits_reads_why_until_it_goes_on(scene: Scene) -> None:
     await scene.admin("pause", reason="we look into *spam*.")
     words = r"⏳ Paused by an admin: We look into \*spam\*. $0.3294 is held; cancelling is free."
     assert (await redrawn(scene)).count(words) == 2
-    assert told(await scene.alice.slash(scene.channel, "tasks list")).count(words) == 2
+    assert (await listed(scene)).count(words) == 2
     task_id = (await scene.tasks())[0].id
     assert words in told(await scene.alice.slash(scene.channel, "tasks show", task=task_id))
-    await scene.admin("pause", reason="lunch")
-    assert "Paused by an admin: Lunch." in await redrawn(scene)
+    await scene.admin("pause", reason="lunch?")
+    assert "Paused by an admin: Lunch? $0.3294" in await redrawn(scene)
+    assert "paused new clips: lunch? Nothing was held." in told(await scene.video())
     await scene.admin("resume")
     shown = await redrawn(scene)
     assert "Paused" not in shown
@@ -76,7 +79,7 @@ async def test_what_a_provider_has_is_not_called_paused(scene: Scene) -> None:
     await scene.accepted()
     await paused(scene)
     assert "MindVideo's queue" in await redrawn(scene)
-    assert "Paused" not in told(await scene.alice.slash(scene.channel, "tasks list"))
+    assert "Paused" not in await listed(scene)
 
 
 async def test_another_servers_messages_are_not_drawn_anew(scene: Scene) -> None:

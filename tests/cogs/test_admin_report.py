@@ -230,9 +230,9 @@ async def test_the_running_month_tells_how_far_every_budget_is_used_up(
     await scene.app.database.write(work)
     budgets = [line for line in (await asked(scene)).splitlines() if "% used" in line]
     assert [line.split(" spent")[0] for line in budgets] == [
-        "The budget this server has set itself for one day: 30 % used, $0.30",
-        "The budget this server has set itself in total: 100 % used, $0.60",
-        "This server's budget for one month: 0 % used, $0.30",
+        "This server's budget for one day: 30 % used, $0.30",
+        "This server's budget in total: 100 % used, $0.60",
+        "The operator's budget for this server for one month: 0 % used, $0.30",
     ]
     assert drawn[-1].limit_micros == 1_000_000
     assert "% used" in await asked(scene, period="today")

@@ -5,20 +5,25 @@ from typing import Any
 
 import pytest
 
+from bot.domain.audit import Deed
+from bot.domain.limits import Limit, Period, Scope
 from bot.domain.search import Age, Booked, Found, Search, Stage
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from cogs.admin import found
-from cogs.admin.pages import Turn
+from cogs.admin.pages import FOUND
+from cogs.pages import Turn
 from storage.audit import AuditStore
+from storage.limits import LimitStore
 from storage.tasks import TaskStore
 from tests.cogs.fixtures import Open
+from tests.cogs.forging import press
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, told
 from tests.posting.test_texts import CATALOG, a_task
 
 UNKNOWN = "There is no such task in this server. `/admin tasks find` shows the ones there are."
-COMPONENT, AUTOCOMPLETE = 3, 4
+AUTOCOMPLETE = 4
 REASON = (3, "spam")
 ID = (3, "task0001")
 
@@ -166,19 +171,8 @@ def labels(page: Any) -> list[str]:
     return [button["label"] for row in page.response.components for button in row["components"]]
 
 
-async def press(scene: Scene, custom_id: str, member: Any) -> Any:
-    """A click on a public message that never was a page."""
-    from simcord.backend.serializers import message_payload  # noqa: PLC0415 - only here, and untyped
-
-    button = {"type": 2, "style": 2, "label": "Older", "custom_id": custom_id}
-    payload = dict(message_payload(scene.env.backend, scene.shown()[0]))
-    payload["components"] = [{"type": 1, "components": [button]}]
-    data = {"custom_id": custom_id, "component_type": 2}
-    return await scene.emit(COMPONENT, data, member=member, message=payload)
-
-
 def older(edge: str) -> str:
-    return Turn(Search(0, 10**13), edge, newer=False).custom_id
+    return FOUND.write(Turn(Search(0, 10**13), edge, newer=False))
 
 
 async def test_pages_of_ten_go_there_and_back_in_place(open_bot: Open) -> None:
@@ -229,7 +223,7 @@ async def test_a_button_shows_nothing_of_another_server(scene: Scene) -> None:
 
 def test_the_longest_search_fits_into_a_buttons_id() -> None:
     search = Search(0, 10**13 - 1, 2**63, Stage.CANCELLED, Age.STALE)
-    assert len(Turn(search, "x" * 25, newer=True).custom_id) <= 100
+    assert len(FOUND.write(Turn(search, "x" * 25, newer=True))) <= 100
 
 
 # ------------------------------------------------------------------------- show
@@ -379,16 +373,25 @@ async def test_a_refund_is_an_entry_of_its_own_and_says_what_it_means(scene: Sce
     ]
 
 
-async def test_the_member_has_the_room_again_and_the_bot_has_not(open_bot: Open) -> None:
-    async with open_bot(user_daily_limit=400_000, bot_daily_limit=1_000_000) as scene:
+async def test_the_member_has_the_room_again_under_the_servers_limits(scene: Scene) -> None:
+    limit = Limit(Scope.MEMBER, Period.DAY, 400_000, server_id=scene.guild.id)
+    await LimitStore(scene.app.database).put(limit, Deed(scene.guild.id, scene.carol.id, "limits set"), 0)
+    await scene.succeeded()
+    assert "this server's limit for each member for one day" in told(await scene.video())
+    await refund(scene)
+    await scene.video()
+    second = (await scene.tasks())[1]
+    await cancel(scene, second.id)
+    said = told(await scene.alice.slash(scene.channel, "usage"))
+    assert "**Today**: $0.3294 spent, $0.3294 of it refunded, $0.00 held" in said
+
+
+async def test_no_refund_gives_room_under_the_operators_limit(open_bot: Open) -> None:
+    async with open_bot(user_daily_limit=400_000) as scene:
         await scene.succeeded()
-        assert "your limit for one day is used up" in told(await scene.video())
         await refund(scene)
-        await scene.video()
-        second = (await scene.tasks())[1]
-        await cancel(scene, second.id)
-        said = told(await scene.alice.slash(scene.channel, "usage"))
-        assert "**Today**: $0.3294 spent, $0.3294 of it refunded, $0.00 held" in said
+        assert "your limit for one day" in told(await scene.video())
+        assert len(await scene.tasks()) == 1
 
 
 async def test_a_cost_without_a_clip_can_be_refunded(scene: Scene) -> None:

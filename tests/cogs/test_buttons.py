@@ -63,7 +63,7 @@ async def test_the_button_works_after_a_restart(scene: Scene, *, same_client: bo
 async def test_pressed_twice_it_says_that_the_clip_has_ended(scene: Scene) -> None:
     await scene.video()
     await click(scene)
-    assert "has already ended (cancelled); its price was given back." in await click(scene)
+    assert "has already ended (cancelled); nothing is held for it any more." in await click(scene)
     assert await scene.spent_and_held() == (0, 0)
 
 

@@ -59,14 +59,23 @@ async def test_no_line_of_the_log_names_an_interactions_token(
     assert not any(result._interaction.token in line for line in lines)
 
 
-async def test_a_failing_database_is_told_with_what_to_do(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
+async def test_a_failing_database_is_the_operators_to_mend(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def full(*_: object) -> None:
         raise StorageError("The database could not do it (disk full): free some room. Nothing was changed.")
 
     monkeypatch.setattr(Database, "write", full)
-    assert "free some room. Nothing was changed." in told(await scene.video())
+    said = told(await scene.video())
+    assert (
+        "database does not answer just now. Nothing was held unless `/tasks list` shows it; try again" in said
+    )
+    assert "free some room" not in said
+    (record,) = [one for one in caplog.records if one.name == "cogs.acknowledge"]
+    assert record.levelno == logging.ERROR
+    assert "disk full): free some room." in record.getMessage()
+    monkeypatch.undo()
+    assert await nothing_happened(scene)
 
 
 @pytest.mark.parametrize(

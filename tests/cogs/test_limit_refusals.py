@@ -9,10 +9,11 @@ from tests.cogs.limiting import asks, cleared, limited, unix, until
 from tests.cogs.scene import Scene, nothing_happened, told
 
 NAMES = {
-    "server": "the budget this server has set itself",
+    "server": "this server's budget",
     "each": "this server's limit for each member",
     "member": "your own limit in this server",
 }
+CHEAPEST_EACH = "Hailuo 02 · 5 s · 768p at $0.225 each"
 SPANS = {"day": "for one day", "month": "for one month", "total": "in total"}
 ENDS = {"day": f"<t:{unix('2026-01-02T00:00Z')}:R>", "month": f"<t:{unix('2026-02-01T00:00Z')}:R>"}
 DEFAULT = "Hailuo 2.3 · 6 s · 768p · $0.3294"
@@ -41,27 +42,32 @@ async def test_every_limit_of_an_admin_is_named_with_numbers_time_and_a_way_out(
     words = await asks(scene, scene.alice)
     assert f"That costs $0.3294, and tasks under way hold the rest of {name}" in words
     assert "$0.00 spent and $0.3294 held of $0.60, so $0.2706 is left" in words
-    anew = f", or until the limit starts anew {ENDS[period]}" if period in ENDS else ""
-    assert words.endswith(f"Wait until one of them ends{anew}. {CHEAPEST} would still fit.")
+    assert "A clip that fails or is cancelled gives its hold back (`/tasks cancel` is free" in words
+    anew = (
+        f"Else it starts anew {ENDS[period]}." if period in ENDS else "An admin of this server can raise it."
+    )
+    assert words.endswith(f" {anew} {CHEAPEST} would still fit.")
     assert len(await scene.tasks()) == 1
 
 
 @pytest.mark.parametrize("period", SPANS)
 @pytest.mark.parametrize("kind", ["server", "each", "role", "member"])
-async def test_a_limit_that_is_used_up_says_when_it_starts_anew(scene: Scene, kind: str, period: str) -> None:
+async def test_a_limit_that_leaves_too_little_says_when_it_starts_anew(
+    scene: Scene, kind: str, period: str
+) -> None:
     name = await limit_for_alice(scene, kind, "0.4", period)
     await scene.succeeded()
     words = await asks(scene, scene.alice)
-    assert f"{name} is used up: $0.3294 spent and $0.00 held of $0.40, so $0.0706 is left" in words
-    again = f"It starts anew {ENDS[period]}." if period in ENDS else "an admin of this server can raise it."
+    assert f"{name} leaves too little: $0.3294 spent and $0.00 held of $0.40, so $0.0706 is left" in words
+    again = f"It starts anew {ENDS[period]}." if period in ENDS else "An admin of this server can raise it."
     assert f"{again} No other format would fit either." in words
 
 
 @pytest.mark.parametrize(
     ("setting", "name", "end"),
     [
-        ("user_daily_limit", "your limit for one day", ENDS["day"]),
-        ("server_monthly_limit", "this server's budget for one month", ENDS["month"]),
+        ("user_daily_limit", "your limit for one day over all servers", ENDS["day"]),
+        ("server_monthly_limit", "the operator's budget for this server for one month", ENDS["month"]),
         ("bot_daily_limit", "the operator's budget for one day", ENDS["day"]),
         ("provider_daily_limit", "the operator's budget for this provider for one day", ENDS["day"]),
     ],
@@ -72,7 +78,7 @@ async def test_every_limit_of_the_operator_is_named(
     async with open_bot(**{setting: 600_000}) as scene:
         await scene.succeeded()
         words = await asks(scene, scene.alice)
-        assert f"{name} is used up: $0.3294 spent and $0.00 held of $0.60" in words
+        assert f"{name} leaves too little: $0.3294 spent and $0.00 held of $0.60" in words
         assert f"It starts anew {end}. {CHEAPEST} would still fit." in words
 
 
@@ -95,11 +101,13 @@ async def test_of_four_clips_as_many_are_offered_as_fit(scene: Scene) -> None:
     await limited(scene, "0.9", "day", scene.alice)
     words = await asks(scene, scene.alice, count=4)
     assert "That costs $1.3176, and your own limit in this server for one day is $0.90: too dear" in words
-    assert words.endswith(f"4 clips of {CHEAPEST} would still fit.")
+    assert words.endswith(
+        f"An admin of this server can raise it. 4 clips of {CHEAPEST_EACH} would still fit."
+    )
     words = await asks(scene, scene.alice, count=4, format="hailuo-02/5/1080p")
-    assert words.endswith(f"4 clips of {CHEAPEST} would still fit.")
+    assert words.endswith(f"4 clips of {CHEAPEST_EACH} would still fit.")
     await limited(scene, "0.7", "day", scene.alice)
-    assert (await asks(scene, scene.alice, count=4)).endswith(f"3 clips of {CHEAPEST} would still fit.")
+    assert (await asks(scene, scene.alice, count=4)).endswith(f"3 clips of {CHEAPEST_EACH} would still fit.")
 
 
 @pytest.mark.parametrize("kind", ["server", "each", "role", "member"])
@@ -113,7 +121,7 @@ async def test_of_four_clips_where_one_fits_none_is_made_and_one_is_offered(scen
 
 async def test_what_would_still_fit_does_fit(scene: Scene) -> None:
     await limited(scene, "0.5", "total", scene.alice)
-    assert CHEAPEST in await asks(scene, scene.alice, count=2)
+    assert CHEAPEST_EACH in await asks(scene, scene.alice, count=2)
     assert await asks(scene, scene.alice, count=2, format="hailuo-02/5/768p") == ""
 
 
@@ -125,7 +133,7 @@ async def test_each_member_has_their_own_share_and_all_share_the_budget(scene: S
     await limited(scene, "0.75", "day")
     assert [await asks(scene, one) for one in (scene.alice, scene.bob)] == ["", ""]
     assert "this server's limit for each member for one day" in await asks(scene, scene.alice)
-    assert "the budget this server has set itself for one day" in await asks(scene, scene.carol)
+    assert "this server's budget for one day" in await asks(scene, scene.carol)
 
 
 async def test_an_own_limit_goes_before_roles_and_these_before_each_members(scene: Scene) -> None:
@@ -173,7 +181,7 @@ async def test_what_was_spent_in_another_server_counts_against_the_operators_alo
         assert await asks(scene, scene.alice) == ""
         assert "in this server" in await asks(scene, scene.alice)
         words = await asks(scene, there.alice)
-        assert "your limit for one day: $0.00 spent and $0.6588 held of $0.75" in words
+        assert "your limit for one day over all servers: $0.00 spent and $0.6588 held of $0.75" in words
 
 
 async def test_a_failed_clip_gives_the_room_back(scene: Scene) -> None:
@@ -225,7 +233,7 @@ async def test_a_hold_counts_in_the_window_of_the_servers_zone(
     words = await asks(scene, scene.alice)
     assert (words == "") is (end is None)
     if end:
-        assert f"until the limit starts anew <t:{unix(end)}:R>" in words
+        assert f"Else it starts anew <t:{unix(end)}:R>" in words
 
 
 async def test_the_operators_day_stays_in_utc_whatever_the_servers_zone(open_bot: Open) -> None:

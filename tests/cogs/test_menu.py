@@ -68,6 +68,7 @@ async def test_the_commands_are_those_of_the_design(scene: Scene) -> None:
         *("video text", "video image", "video transition"),
         *("tasks list", "tasks show", "tasks cancel"),
         *("usage", "formats"),
+        *("privacy show", "privacy export", "privacy erase"),
     }
 
 
@@ -120,8 +121,8 @@ async def test_all_fifteen_camera_commands_are_offered(scene: Scene) -> None:
     assert len(choices) == 15
 
 
-async def test_no_command_works_in_direct_messages(scene: Scene) -> None:
-    assert scene.alice.user.available_commands() == ()
+async def test_in_direct_messages_one_can_ask_for_ones_own_data_alone(scene: Scene) -> None:
+    assert set(scene.alice.user.available_commands()) == {"privacy show", "privacy export", "privacy erase"}
 
 
 async def test_the_bot_asks_for_no_privileged_intent(scene: Scene) -> None:

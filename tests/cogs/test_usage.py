@@ -83,13 +83,14 @@ async def refund(scene: Scene, task: Task, micros: int) -> None:
 
 async def test_a_member_who_spent_nothing_reads_how_to_begin_and_what_is_left(scene: Scene) -> None:
     words = await usage(scene)
-    assert "Nothing was spent this month, and nothing is held. `/video text` makes the first clip." in words
+    assert "Nothing was spent this month. `/video text` makes the first clip." in words
     assert "Today" not in words
     assert line(words, "Your limit for one day") == (
-        f"- Your limit for one day, counted in all servers: $0.00 used, $2.00 left of $2.00; it {anew(DAY)}"
+        f"- Your limit for one day over all servers: $0.00 used, $2.00 left of $2.00; it {anew(DAY)}"
     )
     assert line(words, "budget") == (
-        f"- This server's budget for one month: $0.00 used, $50.00 left of $50.00; it {anew(JANUARY * DAY)}"
+        "- The operator's budget for this server for one month: $0.00 used, $50.00 left of $50.00; "
+        f"it {anew(JANUARY * DAY)}"
     )
 
 
@@ -115,8 +116,8 @@ async def test_a_refund_is_shown_and_gives_the_member_room_but_not_the_budget(sc
     await refund(scene, await scene.succeeded(), 100_000)
     words = await usage(scene)
     assert line(words, "**Today**") == "**Today**: $0.3294 spent, $0.10 of it refunded, $0.00 held"
-    assert "$0.2294 used" in line(words, "Your limit")
-    assert "$0.3294 used" in line(words, "This server's budget")
+    assert "$0.3294 used" in line(words, "Your limit")
+    assert "$0.3294 used" in line(words, "budget for this server")
 
 
 async def test_others_are_counted_in_the_budget_alone(scene: Scene) -> None:
@@ -124,7 +125,7 @@ async def test_others_are_counted_in_the_budget_alone(scene: Scene) -> None:
     words = await usage(scene, scene.bob)
     assert "Nothing was spent this month" in words
     assert "$0.00 used" in line(words, "Your limit")
-    assert "$0.3294 used" in line(words, "This server's budget")
+    assert "$0.3294 used" in line(words, "budget for this server")
 
 
 async def test_nothing_is_left_below_zero(open_bot: Open) -> None:
@@ -158,8 +159,19 @@ async def test_every_limit_that_decides_is_told_by_its_name(scene: Scene) -> Non
     assert "$4.00 left of $4.00" in line(words, f"The limit of your role <@&{role.id}> for one day")
     assert "of $5.00" in line(words, "Your own limit in this server for one month")
     assert line(words, f"<@&{role.id}> in total").endswith("of $6.00; it never starts anew")
-    assert "of $7.00" in line(words, "The budget this server has set itself for one day")
+    assert "of $7.00" in line(words, "- This server's budget for one day")
     assert "each member" not in words  # the role's goes before it
+
+
+async def test_beside_a_limit_above_the_operators_it_says_what_the_operator_allows(scene: Scene) -> None:
+    await limit(scene, 3 * DOLLAR, subject=str(scene.alice.id))
+    await limit(scene, 70 * DOLLAR, scope=Scope.SERVER, period=Period.MONTH)
+    words = await usage(scene)
+    assert "$3.00 left of $3.00, but the operator allows only $2.00; it starts" in line(
+        words, "Your own limit"
+    )
+    assert "of $70.00, but the operator allows only $50.00; it" in line(words, "This server's budget")
+    assert words.count("but the operator") == 2
 
 
 async def test_a_role_of_others_decides_nothing(scene: Scene) -> None:
@@ -240,7 +252,7 @@ async def test_after_the_last_day_the_month_is_new_and_the_chart_goes_on(
     await scene.pass_time(60)
     words = await usage(scene)
     assert "Nothing was spent this month" in words
-    assert anew((JANUARY + 28) * DAY) in line(words, "This server's budget")
+    assert anew((JANUARY + 28) * DAY) in line(words, "budget for this server")
     assert [chart.days[-1] for chart in charts] == [date(2026, 1, 31), date(2026, 2, 1)]
     assert {len(chart.days) for chart in charts} == {30}
 
@@ -325,10 +337,10 @@ async def test_every_server_shows_its_own_alone(scene: Scene, charts: list[Chart
     await there.alice.slash(there.channel, "video text", prompt="a whale", format=CHEAP)
     own = await usage(scene)
     assert "Nothing was spent this month" in own
-    assert "$0.225 used" in line(own, "Your limit for one day, counted in all servers")
-    assert "$0.00 used" in line(own, "This server's budget")
+    assert "$0.225 used" in line(own, "Your limit for one day over all servers")
+    assert "$0.00 used" in line(own, "budget for this server")
     seen = await usage(scene, scene.carol, member=scene.alice)
-    assert "Nothing was spent this month, and nothing is held.\n" in seen
+    assert "Nothing was spent this month.\n" in seen
     assert "$0.225" not in seen
     assert "only the member is shown it" in seen
     assert [chart.series for chart in charts] == [(), ()]

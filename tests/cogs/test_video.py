@@ -49,7 +49,7 @@ async def test_every_mode_goes_from_the_command_to_a_playable_clip(
     link = f"https://discord.com/channels/{scene.guild.id}/{scene.channel.id}/{clip.id}"
     assert progress.content == f"✅ Ready: {link} `{task.id}`"
     assert (progress.components, progress.attachments) == ([], [])
-    assert scene.files() == []
+    assert [name.split("/")[0] for name in scene.files()] == ["ends", *("frames" for _ in frames)]
 
 
 async def test_what_is_spent_is_what_the_provider_charged(scene: Scene, real_clip: bytes) -> None:
@@ -92,7 +92,8 @@ async def test_a_clip_that_nobody_can_be_given_is_kept_until_its_member_asks(
     await scene.video()
     scene.env.inject_error("POST", "/channels/*/messages", status=403, code=50007, times=None)
     await scene.step(4)
-    assert "could not be posted" in told(await scene.alice.slash(scene.channel, "tasks list"))
+    listed = await scene.alice.slash(scene.channel, "tasks list")
+    assert "could not be posted" in listed.response.embeds[0].description
     shown = await scene.alice.slash(scene.channel, "tasks show", task="task0001")
     assert scene.env.backend.cdn.get(shown.response.attachments[0].url) == real_clip
     assert (await scene.task()).state is TaskState.DELIVERED
@@ -259,7 +260,9 @@ async def test_a_count_that_is_not_allowed_says_what_is(scene: Scene, count: int
 async def test_too_dear_a_format_names_the_limit_and_the_way_out(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=300_000) as scene:
         words = await refused(scene, await scene.video())
-    assert words.startswith("That costs $0.3294, and your limit for one day is $0.30: too dear at any time.")
+    assert words.startswith(
+        "That costs $0.3294, and your limit for one day over all servers is $0.30: too dear at any time."
+    )
     assert "would still fit." in words
 
 
@@ -268,7 +271,7 @@ async def test_what_running_tasks_hold_is_told_with_numbers_and_the_hour(open_bo
         await scene.video()
         words = told(await scene.video())
         midnight = scene.now() // 86_400_000 * 86_400 + 86_400
-        assert "tasks under way hold the rest of your limit for one day" in words
+        assert "tasks under way hold the rest of your limit for one day over all servers" in words
         assert "$0.00 spent and $0.3294 held of $0.50, so $0.1706 is left" in words
         assert f"<t:{midnight}:R>" in words
         assert len(await scene.tasks()) == 1
@@ -278,14 +281,17 @@ async def test_a_used_up_limit_says_when_it_starts_anew(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=500_000) as scene:
         await scene.succeeded()
         words = told(await scene.video())
-        assert "your limit for one day is used up: $0.3294 spent and $0.00 held of $0.50" in words
+        assert (
+            "your limit for one day over all servers leaves too little: $0.3294 spent and $0.00 held of $0.50"
+            in words
+        )
         assert re.search(r"It starts anew <t:\d+:R>", words)
 
 
 @pytest.mark.parametrize(
     ("setting", "name"),
     [
-        ("server_monthly_limit", "this server's budget for one month"),
+        ("server_monthly_limit", "the operator's budget for this server for one month"),
         ("bot_daily_limit", "the operator's budget for one day"),
         ("provider_daily_limit", "the operator's budget for this provider for one day"),
     ],

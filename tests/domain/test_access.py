@@ -80,10 +80,18 @@ def test_a_denied_role_refuses_whatever_other_roles_there_are() -> None:
     assert said(rules[0]) == "welcome"
 
 
+def test_all_roles_that_are_denied_are_named() -> None:
+    rules = [denied(Kind.ROLE, FANS), denied(Kind.ROLE, GUESTS)]
+    assert said(*rules, roles=(FANS, GUESTS)).startswith(
+        "With your roles <@&20> and <@&21> you may make no clips"
+    )
+
+
 def test_where_roles_are_allowed_it_takes_one_of_them() -> None:
     rules = [allowed(Kind.ROLE, FANS), allowed(Kind.ROLE, GUESTS)]
-    assert "takes one of these roles: <@&20> or <@&21>. You have none" in said(*rules, roles=(5,))
+    assert "takes one of these roles: <@&20> or <@&21>. You have none of them." in said(*rules, roles=(5,))
     assert said(*rules, roles=(5, GUESTS)) == "welcome"
+    assert "takes the role <@&20>, which you do not have. Ask" in said(rules[0])
 
 
 # ------------------------------------------------------------------ members and words
@@ -93,6 +101,12 @@ def test_a_blocked_member_reads_why_and_until_when() -> None:
     words = said(Rule(Kind.MEMBER, str(MEMBER), allowed=False, until=5_000_999, reason="spam."))
     assert "blocked you" in words
     assert "until <t:5000:f>. The reason: spam. It ends by itself <t:5000:R>" in words
+
+
+@pytest.mark.parametrize("reason", ["Stop it!", "Really?", "…", "够了。", "wait..."])
+def test_no_full_stop_stands_behind_another_mark(reason: str) -> None:
+    words = said(Rule(Kind.MEMBER, str(MEMBER), allowed=False, reason=reason))
+    assert f"The reason: {reason} Ask an admin" in words
 
 
 def test_a_block_for_ever_says_whom_to_ask() -> None:
@@ -168,6 +182,31 @@ def test_a_denial_replaces_what_was_said_before() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (
+            Kind.CHANNEL,
+            "<#5> is the only channel allowed; denied, every other one would be open. Allow another",
+        ),
+        (
+            Kind.ROLE,
+            "<@&5> is the only role allowed; denied, members with any other or none could make clips.",
+        ),
+    ],
+)
+def test_the_only_one_allowed_is_not_denied(kind: Kind, words: str) -> None:
+    rules = [allowed(kind, 5), denied(kind, 6), allowed(Kind.MEMBER, 7)]
+    with pytest.raises(Refusal, match=words):
+        with_denied(rules, denied(kind, 5))
+    assert with_denied([allowed(kind, 5), allowed(kind, 6)], denied(kind, 5)) == [
+        allowed(kind, 6),
+        denied(kind, 5),
+    ]
+    assert with_denied([denied(kind, 5)], denied(kind, 5)) == [denied(kind, 5)]
+    assert with_denied([allowed(kind, 5)], denied(kind, 6)) == [allowed(kind, 5), denied(kind, 6)]
+
+
 # ------------------------------------------------------------------ what holds
 
 
@@ -175,7 +214,8 @@ def test_a_denial_replaces_what_was_said_before() -> None:
     ("rules", "kind", "words"),
     [
         ([], Kind.CHANNEL, "in every channel."),
-        ([denied(Kind.CHANNEL, 1)], Kind.CHANNEL, "everywhere but in <#1> and what lies in them."),
+        ([denied(Kind.CHANNEL, 1)], Kind.CHANNEL, "everywhere but in <#1> and what lies in it."),
+        ([allowed(Kind.CHANNEL, 1)], Kind.CHANNEL, "only in <#1> and what lies in it."),
         (
             [allowed(Kind.CHANNEL, 1), allowed(Kind.CHANNEL, 2), denied(Kind.CHANNEL, 3)],
             Kind.CHANNEL,

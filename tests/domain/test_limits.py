@@ -18,6 +18,7 @@ from bot.domain.limits import (
     Window,
     applying,
     explain,
+    stricter,
     window,
 )
 
@@ -95,25 +96,33 @@ def hit(*, most: int, spent: int, held: int, price: int) -> LimitHit:
 @pytest.mark.parametrize("price", [2_000_001, 3_000_000])
 def test_too_dear_at_any_time_names_no_time(price: int) -> None:
     text = explain(hit(most=2_000_000, spent=1_000_000, held=500_000, price=price))
-    assert "your limit for one day is $2.00: too dear at any time" in text
+    assert "your limit for one day over all servers is $2.00: too dear at any time" in text
+    assert text.endswith("Only the operator of this bot can raise it.")
     assert "<t:" not in text
 
 
-@pytest.mark.parametrize("spent", [1_720_001, 2_000_000, 2_500_000])
-def test_a_limit_that_is_used_up_says_when_it_starts_anew(spent: int) -> None:
-    text = explain(hit(most=2_000_000, spent=spent, held=0, price=280_000))
-    assert "That costs $0.28, and your limit for one day is used up" in text
+@pytest.mark.parametrize(
+    ("spent", "held", "state"),
+    [
+        (1_720_001, 0, "leaves too little"),
+        (1_999_999, 0, "leaves too little"),
+        (1_999_999, 1, "is used up"),
+        (2_000_000, 0, "is used up"),
+        (2_500_000, 0, "is used up"),
+    ],
+)
+def test_only_a_limit_with_nothing_left_is_called_used_up(spent: int, held: int, state: str) -> None:
+    text = explain(hit(most=2_000_000, spent=spent, held=held, price=280_000))
+    assert f"That costs $0.28, and your limit for one day over all servers {state}: " in text
     assert f"It starts anew <t:{at('2026-11-21T00:00Z') // 1000}:R>" in text
 
 
-def test_tasks_under_way_that_hold_the_rest_are_to_be_waited_for() -> None:
+def test_tasks_under_way_that_hold_the_rest_give_it_back_only_where_they_fail() -> None:
     text = explain(hit(most=2_000_000, spent=1_000_000, held=900_000, price=280_000))
-    assert "tasks under way hold the rest of your limit for one day" in text
+    assert "tasks under way hold the rest of your limit for one day over all servers" in text
     assert "$1.00 spent and $0.90 held of $2.00, so $0.10 is left" in text
-    assert (
-        f"Wait until one of them ends, or until the limit starts anew <t:{at('2026-11-21T00:00Z') // 1000}:R>"
-        in text
-    )
+    assert "A clip that fails or is cancelled gives its hold back (`/tasks cancel` is free" in text
+    assert text.endswith(f"Else it starts anew <t:{at('2026-11-21T00:00Z') // 1000}:R>.")
 
 
 def test_a_price_of_the_whole_limit_is_not_too_dear() -> None:
@@ -128,10 +137,10 @@ def test_an_overdrawn_limit_has_nothing_left() -> None:
 @pytest.mark.parametrize(
     ("scope", "period", "name"),
     [
-        (Scope.MEMBER, Period.DAY, "your limit for one day"),
-        (Scope.MEMBER, Period.MONTH, "your limit for one month"),
-        (Scope.SERVER, Period.DAY, "this server's budget for one day"),
-        (Scope.SERVER, Period.MONTH, "this server's budget for one month"),
+        (Scope.MEMBER, Period.DAY, "your limit for one day over all servers"),
+        (Scope.MEMBER, Period.MONTH, "your limit for one month over all servers"),
+        (Scope.SERVER, Period.DAY, "the operator's budget for this server for one day"),
+        (Scope.SERVER, Period.MONTH, "the operator's budget for this server for one month"),
         (Scope.PROVIDER, Period.DAY, "the operator's budget for this provider for one day"),
         (Scope.PROVIDER, Period.MONTH, "the operator's budget for this provider for one month"),
         (Scope.BOT, Period.DAY, "the operator's budget for one day"),
@@ -148,7 +157,7 @@ def test_every_limit_of_the_operator_has_its_own_name(scope: Scope, period: Peri
         (Scope.MEMBER, "7", "your own limit in this server"),
         (Scope.MEMBER, "", "this server's limit for each member"),
         (Scope.ROLE, "8", "the limit of your role <@&8>"),
-        (Scope.SERVER, "", "the budget this server has set itself"),
+        (Scope.SERVER, "", "this server's budget"),
     ],
 )
 @pytest.mark.parametrize(
@@ -167,7 +176,24 @@ def test_what_never_starts_anew_names_no_time(spent: int) -> None:
     limit = Limit(Scope.MEMBER, Period.TOTAL, 2_000_000, server_id=5)
     text = explain(LimitHit(limit, Usage(spent, 1_900_000), 280_000, FOREVER))
     assert "<t:" not in text
-    assert "an admin of this server can raise it" in text or "Wait until one of them ends." in text
+    assert text.endswith("An admin of this server can raise it.")
+
+
+@pytest.mark.parametrize(
+    ("limit", "lies_below"),
+    [
+        (Limit(Scope.MEMBER, Period.DAY, 3, server_id=5), True),
+        (Limit(Scope.ROLE, Period.DAY, 3, "8", server_id=5), True),
+        (Limit(Scope.ROLE, Period.DAY, 2, "8", server_id=5), False),
+        (Limit(Scope.ROLE, Period.MONTH, 3, "8", server_id=5), False),
+        (Limit(Scope.SERVER, Period.DAY, 3, server_id=5), False),
+    ],
+)
+def test_the_operators_limit_lies_below_an_admins_of_its_kind_and_period(
+    limit: Limit, *, lies_below: bool
+) -> None:
+    operators = Limit(Scope.MEMBER, Period.DAY, 2)
+    assert stricter(limit, [replace(limit, micros=1), operators]) == (operators if lies_below else None)
 
 
 # ----------------------------------------------------------------- applying

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.words import folded, found
+from bot.domain.words import _joined, folded, found
 
 Form = Literal["NFC", "NFD", "NFKC", "NFKD"]
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -19,6 +19,9 @@ TEXTS = st.text(max_size=40) | st.text(
     ),
     max_size=12,
 )
+
+#: Few enough signs for words to stand in prompts, whole and within others.
+PIECES = st.text(st.sampled_from("ab1'가각ไ่"), min_size=4, max_size=10)
 
 
 def hits(word: str, prompt: str) -> bool:
@@ -37,6 +40,12 @@ def hits(word: str, prompt: str) -> bool:
         ("bad", "b\u3164a\u115fd"),
         ("bád", "so bad"),
         ("傻瓜", "傻\ufe00瓜\U000e0100"),
+        ("bad", "b\u2065a\ufff0d\U000e0080"),
+        ("裸体", "裸\u0e38体\u093c"),
+        ("裸体", "裸体\u3099"),
+        ("ばか", "は\u0e38\u3099か\u093c"),
+        ("บ้า", "บ\u093c้า\u3099"),
+        ("바보", "바\u3099보\u093c"),
         ("ᾳ", "α\u0345"),
         ("Straße", "STRASSE"),
         ("bad", "bad-tempered"),
@@ -93,6 +102,27 @@ def test_a_word_is_found_behind_one_that_only_holds_it() -> None:
     assert found(["b", "a"], "a b") == ["b", "a"]
 
 
+def stands(word: str, text: str) -> bool:
+    """What it means that a word is found, place by place."""
+
+    def ends(place: int) -> bool:
+        return place in {0, len(text)} or not _joined(text[place - 1], text[place])
+
+    places = [place for place in range(len(text)) if text.startswith(word, place)]
+    return any(ends(place) and ends(place + len(word)) for place in places)
+
+
+@given(PIECES, st.integers(0, 5), st.integers(1, 3))
+def test_a_word_is_found_exactly_where_one_begins_and_ends(prompt: str, start: int, length: int) -> None:
+    text = folded(prompt)
+    if word := folded(text[start : start + length]):
+        assert hits(word, prompt) is stands(word, text)
+
+
+def test_an_emoji_newer_than_python_can_be_blocked() -> None:
+    assert folded("\U0001faea") == "\U0001faea"
+
+
 @given(TEXTS)
 def test_folding_twice_changes_nothing(text: str) -> None:
     assert folded(folded(text)) == folded(text)
@@ -111,7 +141,7 @@ def test_every_form_of_a_text_folds_the_same(text: str, form: Form) -> None:
 
 @given(
     LETTERS,
-    st.sampled_from(["\u200b", "\u0301", "\u00ad", "\ufe0f", "\u0e48"]),
+    st.sampled_from(["\u200b", "\u0301", "\u00ad", "\ufe0f", "\u0e48", "\u2065", "\ufff0", "\U000e0080"]),
     st.text(" .,!🐈", max_size=3),
 )
 def test_disguises_do_not_hide_a_word(word: str, hidden: str, around: str) -> None:

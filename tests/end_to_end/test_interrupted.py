@@ -59,7 +59,7 @@ async def test_a_dropped_gateway_loses_no_clip(stage: Stage, *, resumable: bool)
     stage.mindvideo.finish(job)
     await stage.linked()
     await stage.until(lambda: stage.discord.connected)
-    assert "✅ Ready" in (await stage.say("tasks list")).content
+    assert "✅ Ready" in (await stage.say("tasks list")).embeds[0]["description"]
 
 
 async def test_a_server_error_after_the_clip_was_stored_posts_it_once(stage: Stage) -> None:

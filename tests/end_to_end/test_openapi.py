@@ -17,7 +17,13 @@ from tests.end_to_end.test_killed import Moment, first_drawing, killed_at
 
 DOCUMENT = REPOSITORY.parent / "shared" / "discord" / "openapi.json"
 #: Documented on Discord's pages but not in the document.
-_UNLISTED = {"tts": {"type": "boolean"}, "nsfw": {"type": "boolean"}, "data": {"type": "null"}}
+_UNLISTED = {
+    "tts": {"type": "boolean"},
+    "nsfw": {"type": "boolean"},
+    "data": {"type": "null"},
+    # Of an embed; discord.py sends it always.
+    "flags": {"type": "integer"},
+}
 
 
 def _strict(schema: dict[str, Any]) -> Any:
@@ -73,7 +79,7 @@ async def use_everything(stage: Stage) -> None:
     """All commands, a menu that completes, buttons, refusals, a direct message, and what a restart needs."""
     bot = await stage.start(USER_DAILY_LIMIT="100")
     await make_clips(stage)
-    for command in ("usage", "formats", "tasks list"):
+    for command in ("usage", "formats", "tasks list", "privacy show", "privacy export", "privacy erase"):
         await stage.say(command)
     (task, *_) = stage.rows("SELECT id FROM tasks")
     await stage.say("tasks show", task=task["id"])

@@ -156,7 +156,8 @@ async def test_secrets_of_the_environment_stay_outside(
 
 def test_the_bot_process_loads_no_decoder() -> None:
     code = (
-        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.paint, bot.media.charts, bot.app;"
+        "import sys, json, bot.media.pictures, bot.media.clips, bot.media.fit, bot.media.paint, bot.media.charts;"
+        "import bot.app;"
         "print(json.dumps([name for name in ('PIL', 'av', 'numpy', 'matplotlib') if name in sys.modules]))"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
@@ -166,8 +167,8 @@ def test_the_bot_process_loads_no_decoder() -> None:
 def test_the_child_loads_no_pydantic(tmp_path: Path) -> None:
     """It would cost each child a tenth of a second."""
     code = (
-        "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.paint;"
-        "import bot.media.jobs.chart;"
+        "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.fit;"
+        "import bot.media.jobs.paint, bot.media.jobs.chart;"
         "sys.exit('pydantic' in sys.modules or 'bot.domain' in sys.modules)"
     )
     environment = os.environ | {"MPLCONFIGDIR": str(tmp_path)}

@@ -17,6 +17,8 @@ from bot.domain.errors import PictureRefused
 from bot.media.pictures import PictureInfo, prepare
 from tests.media.reaping import children_left
 
+#: Bytes of a file that Discord takes in any server: 10 MiB.
+DISCORDS_LEAST = 10_485_760
 RULES = ImageRules(max_bytes=20_000_000, min_side=301, min_ratio=0.4, max_ratio=2.5, source="test")
 RED, GREEN, BLUE, WHITE = (230, 20, 30), (20, 200, 40), (20, 40, 220), (255, 255, 255)
 
@@ -240,7 +242,15 @@ async def test_nineteen_megabytes_of_noise(saved: Make) -> None:
     source = saved(noise((2570, 2480)), "PNG", compress_level=1)
     assert 19_000_000 < source.stat().st_size <= RULES.max_bytes
     info, _ = await made(source)
-    assert info.bytes <= RULES.max_bytes
+    assert info.bytes <= DISCORDS_LEAST
+
+
+async def test_a_small_file_of_noise_becomes_no_frame_that_discord_does_not_take(saved: Make) -> None:
+    extreme = noise((2560, 2560)).point(lambda value: value // 128 * 255)
+    source = saved(extreme, "PNG")
+    info, _ = await made(source)
+    assert (info.width, info.height) == (2560, 2560)
+    assert source.stat().st_size < info.bytes <= DISCORDS_LEAST
 
 
 async def test_what_is_saved_keeps_the_byte_limit_too(saved: Make) -> None:

@@ -1,5 +1,7 @@
 """A finished clip: one message, for the requester alone to be pinged by, wherever the bot may still speak."""
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -8,7 +10,8 @@ import pytest
 from simcord.backend.models import Overwrite
 from simcord.enums import OverwriteType
 
-from bot.domain.errors import DeliveryError, NobodyThere
+from bot.domain.errors import DeliveryError, NobodyThere, TooLarge
+from bot.domain.parcel import Link, Parcel
 from bot.domain.task import Task
 from bot.posting import texts
 from tests.cogs.scene import Scene
@@ -39,7 +42,7 @@ async def test_the_clip_comes_as_a_file_with_its_requester_prompt_and_cost(scene
     await scene.deliver(await scene.succeeded(prompt="a whale", camera="Pan left"))
     message = posted(scene)
     assert message.content == texts.ready_message(
-        (await scene.tasks())[0], scene.app.board._catalog, cost_micros=329_400
+        (await scene.tasks())[0], scene.app.board._catalog, cost_micros=329_400, parcel=Parcel(Path())
     )
     assert [file["filename"] for file in message.attachments] == ["conch-task0001.mp4"]
 
@@ -99,68 +102,124 @@ async def test_lone_surrogates_of_a_raw_prompt_reach_nobody(scene: Scene) -> Non
 # ---------------------------------------------------------------------- size
 
 
-async def sized(scene: Scene, size: int, *, limit: int | None = None) -> Task:
-    """A paid task whose clip has this many bytes; `limit` is what the interaction allowed."""
-    task = await scene.succeeded()
-    await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET upload_limit = :limit", limit=limit))
-    with scene.clip(task).open("wb") as clip:
-        clip.truncate(size)
-    return await scene.task()
+MIB = 2**20
 
 
 def boosted(scene: Scene, monkeypatch: pytest.MonkeyPatch, tier: int) -> None:
     monkeypatch.setattr(scene.app.client.get_guild(scene.guild.id), "premium_tier", tier)
 
 
-MIB = 2**20
+def refuse_size(scene: Scene, *, status: int = 413, code: int = 40005) -> None:
+    """Discord finds the next file too large."""
+    scene.env.inject_error("POST", f"/channels/{scene.channel.id}/messages", status=status, code=code)
+
+
+async def refused(scene: Scene, task: Task, size: int) -> int:
+    """What may be tried after a file of so many bytes was refused."""
+    with scene.clip(task).open("wb") as clip:
+        clip.truncate(size)
+    with pytest.raises(TooLarge) as error:
+        await scene.deliver(task)
+    return error.value.limit
 
 
 @pytest.mark.parametrize(
-    ("size", "tier", "limit", "files"),
+    ("tier", "told", "limit"),
     [
-        (10 * MIB, 0, None, 1),
-        (10 * MIB + 1, 0, None, 0),
-        (11 * MIB, 2, None, 1),
-        (11 * MIB, 0, 25 * MIB, 1),
-        (26 * MIB, 0, 25 * MIB, 0),
-        (26 * MIB, 2, 10 * MIB, 1),
+        (0, None, 10 * MIB),
+        (2, None, 50 * MIB),
+        (0, 25 * MIB, 25 * MIB),
+        (2, 10 * MIB, 50 * MIB),
+        (0, 1, 10 * MIB),
     ],
 )
-async def test_boosts_and_the_members_allowance_decide_between_file_and_link(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, size: int, tier: int, limit: int | None, files: int
+async def test_the_limit_is_the_most_of_boosts_and_what_the_command_told(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, tier: int, told: int | None, limit: int
 ) -> None:
     boosted(scene, monkeypatch, tier)
-    await scene.deliver(await sized(scene, size, limit=limit))
-    assert len(posted(scene).attachments) == files
-    assert posted(scene).content.count("https://provider.example/clip.mp4") == 1 - files
+    task = replace(await scene.succeeded(), upload_limit=told)
+    assert scene.app.board.upload_limit(task) == limit
 
 
 @pytest.mark.parametrize(("status", "code"), [(413, 40005), (413, 0), (400, 40005)])
-async def test_a_file_that_discord_finds_too_large_becomes_a_link_with_its_end(
+async def test_a_file_that_discord_finds_too_large_is_told_as_such(
     scene: Scene, status: int, code: int
 ) -> None:
     task = await scene.succeeded()
-    path = f"/channels/{scene.channel.id}/messages"
-    scene.env.inject_error("POST", path, status=status, code=code)
-    await scene.deliver(task)
-    assert f"until <t:{(task.clip_expires_at or 0) // 1000}:f>: https://" in posted(scene).content
-    assert posted(scene).ping_user_ids == [scene.alice.id]
+    refuse_size(scene, status=status, code=code)
+    assert await refused(scene, task, 12 * MIB) == 10 * MIB
+    assert len(scene.shown()) == 1
+
+
+async def test_a_refused_size_lowers_the_limit_of_the_server_and_of_no_other(scene: Scene) -> None:
+    task = replace(await scene.succeeded(), upload_limit=500 * MIB)
+    refuse_size(scene)
+    await refused(scene, task, 30 * MIB)
+    limit = scene.app.board.upload_limit
+    assert limit(task) == 10 * MIB
+    assert limit(replace(task, upload_limit=30 * MIB)) == 10 * MIB
+    assert limit(replace(task, upload_limit=25 * MIB)) == 25 * MIB
+    assert limit(replace(task, server_id=1)) == 500 * MIB
+
+
+async def test_where_even_the_usual_size_is_refused_half_of_it_is_tried(scene: Scene) -> None:
+    task = await scene.succeeded()
+    refuse_size(scene)
+    assert await refused(scene, task, 9 * MIB) == 9 * MIB // 2
+    assert scene.app.board.upload_limit(task) == 9 * MIB // 2
+
+
+async def test_a_refusal_is_forgotten_after_an_hour(scene: Scene) -> None:
+    task = await scene.succeeded()
+    refuse_size(scene)
+    await refused(scene, task, 9 * MIB)
+    await scene.pass_time(3599)
+    assert scene.app.board.upload_limit(task) == 9 * MIB // 2
+    await scene.pass_time(1)
+    assert scene.app.board.upload_limit(task) == 25 * MIB
+
+
+async def test_new_boosts_make_the_refusal_forgotten(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    task = await scene.succeeded()
+    refuse_size(scene)
+    await refused(scene, task, 9 * MIB)
+    boosted(scene, monkeypatch, 2)
+    assert scene.app.board.upload_limit(task) == 50 * MIB
+
+
+async def test_a_size_that_direct_messages_refuse_does_not_bind_the_server(scene: Scene) -> None:
+    task = replace(await scene.succeeded(), upload_limit=25 * MIB)
+    deny(scene, send_messages=True)
+    path = f"/channels/{scene.alice.user.dm_channel.id}/messages"
+    scene.env.inject_error("POST", path, status=413, code=40005)
+    assert await refused(scene, task, 20 * MIB) == 10 * MIB
+    assert scene.app.board.upload_limit(task) == 25 * MIB
+
+
+async def posted_link(scene: Scene, link: Link) -> Any:
+    parcel = Parcel(None, link=link)
+    with scene.env.time_context():
+        await scene.app.board.deliver(await scene.succeeded(), parcel, cost_micros=0, again=False)
+    return posted(scene)
+
+
+async def test_a_link_alone_pings_its_requester_and_names_its_end(scene: Scene) -> None:
+    message = await posted_link(scene, Link("https://cdn.example/x", 70_000, own=False))
+    assert "get it from the provider until <t:70:f>: https://cdn.example/x" in message.content
+    assert (message.ping_user_ids, message.attachments) == ([scene.alice.id], [])
 
 
 async def test_a_link_too_long_for_a_message_comes_as_a_small_file(scene: Scene) -> None:
-    task = await sized(scene, 11 * MIB)
     link = "https://cdn.example/" + "x" * 3000
-    await scene.app.tasks.new_link(task, link, None)
-    await scene.deliver(await scene.task())
-    (file,) = posted(scene).attachments
-    assert scene.env.backend.cdn.get(file["url"]) == link.encode()
+    (file,) = (await posted_link(scene, Link(link, None, own=False))).attachments
+    assert (file["filename"], scene.env.backend.cdn.get(file["url"])) == ("link.txt", link.encode())
 
 
-async def test_a_large_clip_without_a_link_is_kept(scene: Scene) -> None:
-    task = await sized(scene, 11 * MIB)
-    await scene.app.tasks.new_link(task, "file:///sandbox/clip.mp4", None)
-    with pytest.raises(NobodyThere, match="too large for Discord and its provider has no link"):
-        await scene.deliver(await scene.task())
+async def test_a_webm_is_called_one_so_that_it_plays(scene: Scene) -> None:
+    task = await scene.succeeded()
+    scene.clip(task).write_bytes(b"\x1aE\xdf\xa3 webm")
+    await scene.deliver(task)
+    assert [file["filename"] for file in posted(scene).attachments] == ["conch-task0001.webm"]
 
 
 # -------------------------------------------------------------------- places

@@ -22,7 +22,7 @@ async def crash(*_: object, **__: object) -> None:
 
 async def open_questions(scene: Scene) -> list[Any]:
     store = ApprovalStore(scene.app.database)
-    return [*await store.unasked(scene.now(), limit=9), *await store.unshown(limit=9)]
+    return [*await store.unasked(scene.now(), each=9), *await store.unshown(each=9)]
 
 
 @pytest.mark.parametrize("gone", [True, False])

@@ -112,10 +112,10 @@ def test_budgets_tell_how_far_they_are_used_up() -> None:
     )
     assert said[2:] == [
         (
-            "The budget this server has set itself for one month: 79 % used, $30.00 spent and $9.99 held of $50.00; "
+            "This server's budget for one month: 79 % used, $30.00 spent and $9.99 held of $50.00; "
             "it starts anew <t:1796079600:R>"
         ),
-        "This server's budget in total: used up, $30.00 spent and $9.99 held of $0.00",
+        "The operator's budget for this server in total: used up, $30.00 spent and $9.99 held of $0.00",
     ]
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from bot import catalog as catalogs
 from bot.domain.catalog import Format, Mode
+from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.task import Task, TaskState
 from bot.posting import texts
 
@@ -46,8 +48,11 @@ def status(ahead: int = 0, progress: int | None = None, ready_at: int | None = N
     return texts.status_line(a_task(**changes), CATALOG, ahead=ahead, progress=progress, ready_at=ready_at)
 
 
-def ready(link: str | None = None, cost: int = 329_400, **changes: Any) -> str:
-    return texts.ready_message(a_task(**changes), CATALOG, cost_micros=cost, link=link)
+CLIP = Path("task0001.mp4")
+
+
+def ready(parcel: Parcel = Parcel(CLIP), cost: int = 329_400, **changes: Any) -> str:  # noqa: B008 - it is frozen
+    return texts.ready_message(a_task(**changes), CATALOG, cost_micros=cost, parcel=parcel)
 
 
 # ---------------------------------------------------------------- strangers' words
@@ -230,21 +235,64 @@ def test_a_cost_above_the_hold_is_told() -> None:
 
 
 def test_a_clip_too_large_comes_as_a_link_with_its_end() -> None:
-    shown = ready(link="https://cdn/x.mp4", clip_expires_at=70_000)
+    shown = ready(Parcel(None, link=Link("https://cdn/x.mp4", 70_000, own=False)))
     assert (
-        "It is too large for this channel; get it from the provider until <t:70:f>: https://cdn/x.mp4"
+        "The clip is too large for Discord; get it from the provider until <t:70:f>: https://cdn/x.mp4"
         in shown
     )
 
 
 def test_a_link_that_ends_at_an_unknown_time_says_to_hurry() -> None:
+    link = Link("https://cdn/x.mp4", None, own=False)
     assert "from the provider soon, links are short-lived: https://cdn/x.mp4" in ready(
-        link="https://cdn/x.mp4"
+        Parcel(None, link=link)
     )
 
 
-@given(st.text(min_size=1, max_size=2000), st.integers(1, 5000))
-def test_a_clips_message_always_fits(prompt: str, length: int) -> None:
-    link = "https://cdn/" + "x" * length
-    shown = ready(link=link, prompt=prompt, camera="Tracking shot", clip_expires_at=10**12)
+def test_an_own_link_is_called_no_providers() -> None:
+    link = Link("https://bot/clips/x", 70_000, own=True)
+    assert "The clip is too large for Discord; get it here until <t:70:f>: https://bot/clips/x" in ready(
+        Parcel(None, link=link)
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "link", "words"),
+    [
+        (Change.NONE, None, ""),
+        (Change.SMALLER, None, "-# Made smaller to fit."),
+        (Change.CONVERTED, None, "-# Converted so that it plays everywhere."),
+        (
+            Change.SMALLER,
+            Link("https://bot/x", 70_000, own=True),
+            "-# Made smaller to fit; the original until <t:70:f>: <https://bot/x>",
+        ),
+        (
+            Change.SMALLER,
+            Link("https://cdn/x", 70_000, own=False),
+            "-# Made smaller to fit; the original at the provider until <t:70:f>: <https://cdn/x>",
+        ),
+        (
+            Change.SMALLER,
+            Link("https://cdn/x", None, own=False),
+            "-# Made smaller to fit; the original at the provider for a short time: <https://cdn/x>",
+        ),
+        (
+            Change.SMALLER,
+            Link("https://cdn/" + "x" * 2000, 70_000, own=False),
+            "-# Made smaller to fit; the original at the provider until <t:70:f>: the link is in the file",
+        ),
+    ],
+)
+def test_a_changed_clip_says_so_and_leads_to_the_original(
+    change: Change, link: Link | None, words: str
+) -> None:
+    between = ready(Parcel(CLIP, change, link)).splitlines()[2:-1]
+    assert between == ([words] if words else [])
+
+
+@given(st.text(min_size=1, max_size=2000), st.integers(1, 5000), st.sampled_from([None, CLIP]), st.booleans())
+def test_a_clips_message_always_fits(prompt: str, length: int, file: Path | None, own: bool) -> None:  # noqa: FBT001 - drawn
+    link = Link("https://cdn/" + "x" * length, 10**12, own=own)
+    shown = ready(Parcel(file, Change.CONVERTED, link), prompt=prompt, camera="Tracking shot")
     assert len(shown.encode("utf-16-le")) // 2 <= texts.MESSAGE_LENGTH

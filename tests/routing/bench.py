@@ -22,6 +22,7 @@ from bot.services.files import Files
 from bot.services.forecast import Forecast
 from bot.services.hooks import Hooks
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.reading import Reading
 from bot.services.requests import Attachment, Order, Requests
 from bot.services.router import Router
@@ -261,6 +262,7 @@ async def open_bench(
         timetable = Timetable(rules, clock, Forecast(), jitter=lambda: 0.5)
         paces = Paces(catalog, monotonic)
         files = bench.files = Files(folder, bench.tasks)
+        packing = Packing(bench.tasks, bench.providers, files, None, timetable, paces)
         shared = (bench.tasks, bench.providers, bench.announcer)
         reading = Reading(*shared, files, timetable)
         bench.engine = Engine(
@@ -269,12 +271,11 @@ async def open_bench(
             stages=Stages(
                 Submitting(*shared, reading, router, timetable, hooks),
                 reading,
-                Delivering(*shared, files, timetable, paces),
+                Delivering(*shared, files, packing, timetable, paces),
                 files,
             ),
             paces=paces,
             timetable=timetable,
-            user_concurrency=2,
         )
         yield bench
         await bench.engine.idle()

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bot.domain.errors import NotAVideo
 from bot.media import clips
 from tests.cogs.fixtures import real_clip, template
+from tests.media.glance import glance
 from tests.providers.cases import CASES, Case
 from tests.routing.bench import Bench, open_bench
 
@@ -42,11 +42,6 @@ async def open_one(tmp_path: Path, template: Path, real_clip: bytes) -> AsyncIte
 @pytest.fixture
 def quick_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """A glance in place of the child process that decodes a clip: that one is used in `test_offers`."""
-
-    async def glance(path: Path) -> None:
-        if path.read_bytes()[4:8] != b"ftyp":  # noqa: ASYNC240 - a small file of this test
-            raise NotAVideo("found something else")
-
     monkeypatch.setattr(clips, "probe", glance)
 
 

@@ -49,6 +49,21 @@ async def test_an_attached_job_that_does_not_exist_can_still_be_decided(bench: B
     assert await bench.booked(task) == [("hold", task.price_micros, 0), ("release", -task.price_micros, 0)]
 
 
+async def test_a_wrong_job_that_was_looked_for_in_vain_gives_way_to_the_right_one(
+    bench: Bench, name: str
+) -> None:
+    task = await parked(bench, name)
+    await asked(bench, do="attach", task=task.id, job=CASES[name].nobody, reason="a slip of the pen")
+    await bench.turn(400)
+    (job_id,) = bench.standins[name].jobs
+    said = await asked(bench, do="attach", task=task.id, job=job_id, reason="read again")
+    assert "refused" not in said
+    bench.standins[name].finish(job_id)
+    for _ in range(2):
+        await bench.turn(0)
+    await bench.is_delivered(task)
+
+
 @pytest.mark.parametrize("do", ["settle", "release"])
 async def test_a_decided_task_is_left_alone(do: str, bench: Bench, name: str) -> None:
     task = await parked(bench, name)

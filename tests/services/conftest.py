@@ -8,10 +8,9 @@ from pathlib import Path
 import av
 import pytest
 
-from bot.domain.errors import NotAVideo
 from bot.media import clips
-from bot.media.clips import ClipInfo
 from storage.database import open_database
+from tests.media.glance import glance
 from tests.services.world import World
 
 
@@ -43,17 +42,6 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     asyncio.run(migrate())
     return path
-
-
-async def glance(path: Path) -> ClipInfo:
-    """What `clips.probe` decides, without its child process: that one has tests of its own."""
-    if not _is_video(path):
-        raise NotAVideo("found an HTML page instead of a video")
-    return ClipInfo(320, 192, 0.5, "h264", 1)
-
-
-def _is_video(path: Path) -> bool:
-    return path.read_bytes()[4:8] == b"ftyp"
 
 
 @pytest.fixture

@@ -85,7 +85,7 @@ async def test_limit_without_room_for_the_cheapest_refuses_with_its_price(
     world: World, requests: Requests
 ) -> None:
     await world.limited(limit(199_999))
-    with pytest.raises(OverLimit, match=r"That costs \$0\.20, and your limit for one day"):
+    with pytest.raises(OverLimit, match=r"That costs \$0\.20, and your limit for one day over all servers"):
         await requests.place(ORDER)
     assert world.rows("SELECT * FROM ledger") == []
 

@@ -255,7 +255,9 @@ async def test_mode_that_nobody_makes_is_refused(desk: Desk) -> None:
 async def test_limit_refuses_all_clips_and_removes_the_pictures(desk: Desk) -> None:
     await desk.world.limited(Limit(Scope.MEMBER, Period.DAY, 2 * FORMAT_PRICE))
     order = replace(desk.with_frames(desk.cdn.attachment()), count=3)
-    with pytest.raises(OverLimit, match=r"costs \$0\.675, and your limit for one day is \$0\.45"):
+    with pytest.raises(
+        OverLimit, match=r"costs \$0\.675, and your limit for one day over all servers is \$0\.45"
+    ):
         await desk.requests.place(order)
     desk.untouched()
 

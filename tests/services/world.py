@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import bot.catalog
 from bot.domain.catalog import Catalog, Format, Mode, Offer
@@ -21,6 +21,7 @@ from bot.services.files import Files
 from bot.services.forecast import REMEMBERED, Forecast, Kind
 from bot.services.hooks import Hooks
 from bot.services.pace import Paces
+from bot.services.packing import Packing
 from bot.services.reading import Reading
 from bot.services.router import Router
 from bot.services.submitting import Submitting
@@ -33,7 +34,12 @@ from storage.servers import ServerStore
 from storage.tasks import TaskStore
 from tests.fakes import FakeClock, RecordingAnnouncer, ScriptedProvider, SequentialIds
 
+if TYPE_CHECKING:
+    from bot.services.links import ClipLinks
+
 PRICE = 280_000
+#: Milliseconds.
+LINKS_LAST = 7 * 86_400_000
 SERVER, CHANNEL = 77, 88
 KEYED, LOOKED_UP, UNKEYED = "mindvideo", "gmi", "novita"
 CATALOG = bot.catalog.load()
@@ -84,6 +90,7 @@ class World:
         self.rules = Rules(user_concurrency=4)
         self.enabled: list[str] = []
         self.hooks: Hooks | None = Hooks("https://bot.example", b"secret")
+        self.links: ClipLinks | None = None
         self.told: list[str] = []
         self.chance = 0.5
         self.interactions = 0
@@ -110,7 +117,8 @@ class World:
         self.timetable = Timetable(self.rules, self.clock, forecast, jitter=lambda: self.chance)
         self.router = self.router_of(*self.enabled)
         self.paces = Paces(self.catalog, self.clock.monotonic)
-        files = Files(self.folder, self.tasks)
+        files = Files(self.folder, self.tasks, links_last=LINKS_LAST if self.links else 0)
+        packing = Packing(self.tasks, self._switched_on, files, self.links, self.timetable, self.paces)
         reading = Reading(*common, files, self.timetable)
         return Engine(
             *common,
@@ -118,12 +126,11 @@ class World:
             stages=Stages(
                 Submitting(*common, reading, self.router, self.timetable, self.hooks),
                 reading,
-                Delivering(*common, files, self.timetable, self.paces),
+                Delivering(*common, files, packing, self.timetable, self.paces),
                 files,
             ),
             paces=self.paces,
             timetable=self.timetable,
-            user_concurrency=self.rules.user_concurrency,
         )
 
     def router_of(self, *providers: str) -> Router:
@@ -192,6 +199,7 @@ class World:
         provider: str = KEYED,
         mode: Mode = Mode.TEXT,
         member_id: int = 1,
+        server_id: int = SERVER,
         price: int = PRICE,
         listed: int | None = None,
         camera: str | None = None,
@@ -202,7 +210,7 @@ class World:
             id=self.ids(),
             interaction_id=self.interactions,
             ordinal=ordinal,
-            server_id=SERVER,
+            server_id=server_id,
             channel_id=CHANNEL,
             member_id=member_id,
             mode=mode,

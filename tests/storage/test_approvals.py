@@ -15,7 +15,7 @@ from storage.database import Database
 from storage.ledger import LedgerStore
 from storage.servers import ServerStore
 from storage.tasks import TaskStore
-from tests.storage.drafts import NOON, again, draft
+from tests.storage.drafts import DAY, NOON, again, draft, placed
 
 SERVER = 50
 DEED = Deed(SERVER, 7, "approvals")
@@ -112,3 +112,27 @@ async def test_only_with_the_last_clip_the_question_is_withdrawn(
         question = await approvals.get(1)
         decisions.append(question and question.decision)
     assert decisions == [None, Decision.WITHDRAWN]
+
+
+async def test_a_clock_that_was_ahead_gives_moderators_no_more_than_their_time(
+    database: Database, store: TaskStore, approvals: ApprovalStore
+) -> None:
+    question = await waiting(database, store)
+    before = NOON - 300 * DAY
+    await store.clamp_due(before, latest=before)
+    clamped = await approvals.get(question.interaction_id)
+    assert clamped is not None
+    assert clamped.until == before + 24 * 3_600_000
+    assert {task.approval_until for task in await store.of_interaction(1)} == {clamped.until}
+
+
+async def test_neither_what_waits_for_a_moderator_nor_a_paused_server_is_handed_over(
+    database: Database, store: TaskStore
+) -> None:
+    await waiting(database, store)
+    paused = await placed(store, 2, server_id=51)
+    await database.write(lambda tx: tx.run("UPDATE servers SET pause_reason = 'spam' WHERE id = 51"))
+    for task in [*await store.of_interaction(1), paused]:
+        with pytest.raises(StaleTask):
+            await store.begin_submit(task, b"body", NOON)
+    assert await database.read("SELECT * FROM submissions") == []

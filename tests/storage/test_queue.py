@@ -1,10 +1,12 @@
 """The database is the queue: who may start, who is looked at next, who stands where."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from bot.domain.catalog import Format, Mode
+from bot.domain.errors import StaleTask
 from bot.domain.task import FINAL, RUNNING, Frame, Task, TaskState
 from storage.database import Database
 from storage.ledger import LedgerStore
@@ -305,3 +307,27 @@ async def test_a_mark_keeps_its_newest_value(database: Database) -> None:
     for value in ("first", "second"):
         await marks.set("commands", value)
     assert await marks.get("commands") == "second"
+
+
+async def test_of_two_starts_in_one_instant_a_member_gets_as_many_as_may_run(store: TaskStore) -> None:
+    """Each provider's queue is read before the other's start is on disk."""
+    tasks = [await placed(store, number, provider=name) for number, name in enumerate(("mindvideo", "gmi"))]
+    starts = (store.begin_submit(task, b"{}", NOON, per_member=1) for task in tasks)
+    sent, refused = await asyncio.gather(*starts, return_exceptions=True)
+    assert sent == b"{}"
+    assert isinstance(refused, StaleTask)
+    assert str(refused) == "task t1.0 waits: 1 of its member are running"
+    assert [(await again(store, task)).state for task in tasks] == [TaskState.SUBMITTING, TaskState.HELD]
+    assert await store.body(tasks[1]) is None
+
+
+async def test_the_places_of_all_are_the_order_of_their_starts(store: TaskStore) -> None:
+    for number, member in enumerate((ANNA, ANNA, ANNA, BOB, CARLA, BOB)):
+        await placed(store, number, member_id=member, created_at=NOON - 100 + number)
+    await brought(store, await placed(store, 9, member_id=BOB), TaskState.DELIVERED)
+    order = await start_order(store)
+    assert order == ["t0.0", "t4.0", "t3.0", "t1.0", "t5.0", "t2.0"]
+    waiting = [task for task in await store.to_show(limit=9) if task.state is TaskState.HELD]
+    assert {task.id: await store.ahead_of(task) for task in waiting} == {
+        key: place for place, key in enumerate(order)
+    }

@@ -23,12 +23,13 @@ SERVER, MEMBER, ROLE = 50, 70, 80
 DEED = Deed(SERVER, 90, "tasks refund", "t1.0", f"{COST}", "refunded", "it flickers")
 #: Limits that count what a member bears, and those that count what providers were paid.
 PERSONAL = [
-    Limit(Scope.MEMBER, Period.DAY, COST),
     Limit(Scope.MEMBER, Period.DAY, COST, str(MEMBER), SERVER),
     Limit(Scope.ROLE, Period.MONTH, COST, str(ROLE), SERVER),
     Limit(Scope.MEMBER, Period.TOTAL, COST, "", SERVER),
 ]
 BUDGETS = [
+    # An admin's refund gives no room under what the operator allows.
+    Limit(Scope.MEMBER, Period.DAY, COST),
     Limit(Scope.SERVER, Period.MONTH, COST),
     Limit(Scope.SERVER, Period.TOTAL, COST, "", SERVER),
     Limit(Scope.BOT, Period.DAY, COST),

@@ -35,10 +35,11 @@ async def main():
 asyncio.run(main())
 """
 
-LAST = migrate.known()[-1]
+NEWEST = migrate.known()[-1]
+NEXT = f"{int(NEWEST) + 1:04}"
 BROKEN = f"""
 from alembic import op
-revision, down_revision = "9001", "{LAST}"
+revision, down_revision = "{NEXT}", "{NEWEST}"
 
 def upgrade():
     op.execute("CREATE TABLE half (x INTEGER) STRICT")
@@ -299,11 +300,11 @@ def migrations(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 async def test_a_migration_that_fails_half_way_leaves_nothing(path: Path, migrations: Path) -> None:
     async with open_database(path) as database:
         await placed(TaskStore(database), 1)
-    (migrations / "9001_broken.py").write_text(BROKEN)
-    with pytest.raises(SetupError, match=r"could not be brought to schema 9001 \(no such table: nowhere"):
+    (migrations / f"{NEXT}_broken.py").write_text(BROKEN)
+    with pytest.raises(SetupError, match=rf"could not be brought to schema {NEXT} \(no such table: nowhere"):
         await opened(path)
-    assert schema_of(path) == [LAST]
-    (migrations / "9001_broken.py").unlink()
+    assert schema_of(path) == [NEWEST]
+    (migrations / f"{NEXT}_broken.py").unlink()
     async with open_database(path) as database:
         assert await database.read("SELECT 1 FROM sqlite_master WHERE name = 'half'") == []
         task = await TaskStore(database).get("t1.0")
@@ -327,17 +328,18 @@ async def test_an_older_schema_is_brought_up_to_date_with_its_rows(path: Path, m
     async with open_database(path) as database:
         await placed(TaskStore(database), 1)
     good = BROKEN.replace("INSERT INTO nowhere", "INSERT INTO half")
-    (migrations / "9001_good.py").write_text(good)
+    (migrations / f"{NEXT}_good.py").write_text(good)
     assert examine(path)
     async with open_database(path) as database:
         task = await TaskStore(database).get("t1.0")
         assert len(await database.read("SELECT x FROM half")) == 1
     assert task is not None
     assert task.prompt == "changed"
-    assert schema_of(path) == ["9001"]
+    assert schema_of(path) == [NEXT]
 
 
 async def test_the_newest_of_many_migrations_is_the_last_number(migrations: Path) -> None:
-    (migrations / "9010_later.py").touch()
-    (migrations / "9003_sooner.py").touch()
-    assert migrate.known()[-3:] == [LAST, "9003", "9010"]
+    before = migrate.known()
+    (migrations / "0110_later.py").touch()
+    (migrations / "0100_sooner.py").touch()
+    assert migrate.known() == [*before, "0100", "0110"]

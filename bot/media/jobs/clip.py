@@ -1,6 +1,7 @@
 """Looks whether a file is a playable video, by decoding its first frame and its last half second."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,35 +26,56 @@ _OPTIONS = {
 
 def run(source: str) -> dict[str, Any]:
     path = Path(source).absolute()  # or a name such as "concat:a" would be taken for a protocol
-    with path.open("rb") as file:
-        head = file.read(kinds.HEAD)
-    demuxer = kinds.demuxer(head)
-    if demuxer is None:
+    head = _head(path)
+    if kinds.demuxer(head) is None:
         raise Refused(f"found {kinds.describe(head)} instead of a video")
-    if demuxer == "mov":
-        _check_boxes(path)
+    order = _check_boxes(path) if kinds.demuxer(head) == "mov" else []
     try:
-        with av.open(str(path), format=demuxer, options=_OPTIONS) as container:
-            return _probe(container) | {"bytes": path.stat().st_size}
+        with opened(path) as container:
+            found = _probe(container)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
         raise Refused(
             f"found {kinds.describe(head)} that is damaged or cut short ({error.strerror})"
         ) from error
+    return found | {
+        "bytes": path.stat().st_size,
+        "container": kinds.container(head),
+        "faststart": _faststart(order),
+    }
 
 
-def _check_boxes(path: Path) -> None:
-    """The outermost boxes of an MP4 tell exactly what is missing."""
+@contextmanager
+def opened(path: Path) -> Iterator[Any]:
+    """A stranger's file for reading, as one of the containers of `kinds` and nothing else."""
+    with av.open(str(path), format=kinds.demuxer(_head(path)), options=_OPTIONS) as container:
+        yield container
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(kinds.HEAD)
+
+
+def _faststart(order: list[bytes]) -> bool:
+    """A player can begin before it has the whole file. In fragments (moof) not every player can."""
+    before = order[: order.index(b"mdat")] if b"mdat" in order else order
+    return b"moov" in before and b"moof" not in order
+
+
+def _check_boxes(path: Path) -> list[bytes]:
+    """The outermost boxes of an MP4 tell exactly what is missing; returns their kinds in order."""
     size = path.stat().st_size
-    found: set[bytes] = set()
+    found: list[bytes] = []
     with path.open("rb") as file:
         for kind, end in _boxes(file, size):
             if kind in _NEEDED_WHOLE and end > size:
                 raise Refused(f"found an MP4 cut short: {size:,} of at least {end:,} bytes")
-            found.add(kind)
+            found.append(kind)
     if b"moov" not in found:
         raise Refused("found an MP4 cut short: its index (moov) is missing")
+    return found
 
 
 def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
@@ -74,9 +96,9 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
 
 
 def _probe(container: Any) -> dict[str, Any]:
-    stream = _video(container)
+    stream = video_of(container)
     stream.thread_type = "NONE"  # threads would need address space far beyond the memory limit
-    seconds = _seconds(container, stream)
+    seconds = seconds_of(container, stream)
     _check_header(stream.codec_context.width, stream.codec_context.height, seconds)
     first = next(container.decode(stream), None)
     if first is None:
@@ -90,11 +112,17 @@ def _probe(container: Any) -> dict[str, Any]:
     reached = (last.time or 0.0) - start
     if reached < seconds - _SLACK:
         raise Refused(f"found a video cut short: it ends after {reached:.1f} of {seconds:.1f} seconds")
-    name = stream.codec_context.name
-    return {"width": first.width, "height": first.height, "seconds": seconds, "codec": name}
+    return {
+        "width": first.width,
+        "height": first.height,
+        "seconds": seconds,
+        "codec": _codec(stream),
+        "pixels": first.format.name,
+        "sound": next((_codec(sound) for sound in container.streams.audio), None),
+    }
 
 
-def _video(container: Any) -> Any:
+def video_of(container: Any) -> Any:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
@@ -103,7 +131,13 @@ def _video(container: Any) -> Any:
     raise Refused("found a file without a video")
 
 
-def _seconds(container: Any, stream: Any) -> float:
+def _codec(stream: Any) -> str:
+    """The codec's name, whichever decoder of it there is."""
+    context = stream.codec_context
+    return str(context.codec.canonical_name) if context else "unknown"
+
+
+def seconds_of(container: Any, stream: Any) -> float:
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:

@@ -17,6 +17,8 @@ from bot.media.jobs import Refused
 
 MAX_PIXELS = 40_000_000
 LONG_SIDE = 2560
+#: Bytes of a frame, whatever its provider takes: it is shown on Discord, where a file may have 10 MiB everywhere.
+FRAME_BYTES = 9_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP")
 #: What Pillow raises for broken data, besides its own UnidentifiedImageError (an OSError).
 _BROKEN = (OSError, SyntaxError, ValueError, TypeError, LookupError, EOFError, struct.error, zlib.error)
@@ -49,7 +51,7 @@ def run(source: str, target: str, rules: dict[str, Any], name: str) -> dict[str,
             picture = upright(image, turn, scaled(width, height, rules))
     except _WrongShape as problem:
         return {"wrong_shape": str(problem)}
-    written = save(picture, Path(target), rules["max_bytes"], name)
+    written = save(picture, Path(target), min(rules["max_bytes"], FRAME_BYTES), name)
     was = f"{kind}, {width}×{height}"
     return {"width": picture.width, "height": picture.height, "bytes": written, "was": was}
 

@@ -51,7 +51,35 @@ def _tasks() -> None:
     op.add_column("tasks", sa.Column("waiting_since", Number))
     # What the provider itself says it charged; NULL where it says nothing.
     op.add_column("tasks", sa.Column("charged_micros", Number))
+    # How many events there had been when it was last sent: the order of starts, whatever the clock does.
+    op.add_column("tasks", sa.Column("started", Number))
     op.create_index("tasks_of_server", "tasks", ["server_id", "created_at"])
+    op.create_index("tasks_of_server_in_state", "tasks", ["server_id", "state", "created_at"])
+    op.create_index(
+        "tasks_started",
+        "tasks",
+        ["member_id", "started"],
+        sqlite_where=sa.text("started IS NOT NULL"),
+        postgresql_where=sa.text("started IS NOT NULL"),
+    )
+    # All that the fair order looks at, in the order of members and their turns.
+    op.create_index(
+        "tasks_waiting",
+        "tasks",
+        [
+            "provider",
+            "state",
+            "member_id",
+            "created_at",
+            "interaction_id",
+            "ordinal",
+            "due_at",
+            "server_id",
+            "id",
+        ],
+        sqlite_where=sa.text("state = 'held'"),
+        postgresql_where=sa.text("state = 'held'"),
+    )
 
 
 def _ledger() -> None:
@@ -94,9 +122,13 @@ def _ledger() -> None:
         sqlite_where=sa.text("kind IN ('settle', 'release')"),
         postgresql_where=sa.text("kind IN ('settle', 'release')"),
     )
-    op.create_index("ledger_by_member", "ledger", ["member_id", "held_at"])
-    op.create_index("ledger_by_server", "ledger", ["server_id", "held_at"])
-    op.create_index("ledger_by_time", "ledger", ["held_at"])
+    # With the amounts, so that a sum over a month reads nothing but its index.
+    amounts = ["held_micros", "spent_micros"]
+    op.create_index(
+        "ledger_by_member", "ledger", ["member_id", "held_at", "server_id", *amounts, "refunded_micros"]
+    )
+    op.create_index("ledger_by_server", "ledger", ["server_id", "held_at", *amounts])
+    op.create_index("ledger_by_time", "ledger", ["held_at", "task_id", *amounts])
     _append_only("ledger", "ledger entries are never changed")
 
 
@@ -187,12 +219,16 @@ def _alarms() -> None:
         sa.Column("since", Number, nullable=False),
         sa.Column("percent", Number, nullable=False),
         sa.Column("limit_micros", Number, nullable=False),
-        sa.Column("used_micros", Number, nullable=False),
+        sa.Column("spent_micros", Number, nullable=False),
+        sa.Column("held_micros", Number, nullable=False),
         sa.Column("at", Number, nullable=False),
         # When moderators were told, or it was found that nobody wants to be.
         sa.Column("told_at", Number),
         _one_of("period", "day", "month", "total"),
-        sa.UniqueConstraint("server_id", "owner_id", "period", "since", "percent", name="one_alarm_each"),
+        # With the amount: a budget that was changed is another one.
+        sa.UniqueConstraint(
+            *("server_id", "owner_id", "period", "since", "limit_micros", "percent"), name="one_alarm_each"
+        ),
         sqlite_strict=True,
     )
     op.create_index(

@@ -6,8 +6,8 @@ Times are milliseconds since 1970, yes and no are 1 and 0.
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0004"
-down_revision = "0002"
+revision = "0005"
+down_revision = "0004"
 
 #: SQLite's STRICT tables know INTEGER but not BIGINT; its INTEGER has 64 bits anyway.
 Number = sa.BigInteger().with_variant(sa.Integer(), "sqlite")

@@ -1,0 +1,13 @@
+"""How words of ours and of others are put together."""
+
+_ENDINGS = (".", "!", "?", "…", "。", "！", "？")
+
+
+def sentence(text: str) -> str:
+    """Somebody's words, with a full stop where no mark ends them already."""
+    return text if text.endswith(_ENDINGS) else f"{text}."
+
+
+def counted(number: int, noun: str) -> str:
+    """As in "1 hour" and "2 hours"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,43 @@
+"""Reads and deletes the messages that carry clips."""
+
+import discord
+
+from bot.domain.errors import Refusal
+from bot.domain.task import Task
+from bot.posting.delivery import is_closed
+
+
+def file_of(message: discord.Message | None) -> str | None:
+    """Where Discord has the file of a clip's message; None where that is a link to somewhere else."""
+    files = message.attachments if message else []
+    return next((file.url for file in files if (file.content_type or "video/").startswith("video/")), None)
+
+
+async def posted_file(client: discord.Client, task: Task) -> str | None:
+    """The same for a clip whose message is not at hand; None also where that is gone or closed to the bot."""
+    try:
+        return file_of(await _message(client, task).fetch())
+    except discord.HTTPException as error:
+        if not is_closed(error):
+            raise
+        return None
+
+
+def _message(client: discord.Client, task: Task) -> discord.PartialMessage:
+    channel = client.get_partial_messageable(task.message_channel_id or 0, guild_id=task.server_id)
+    return channel.get_partial_message(task.message_id or 0)
+
+
+async def delete_clip(client: discord.Client, task: Task) -> None:
+    """Delete a clip's message; one that is gone already is as good. `Refusal` where the channel is closed to us."""
+    try:
+        await _message(client, task).delete()
+    except discord.NotFound:
+        return
+    except discord.HTTPException as error:
+        if not is_closed(error):
+            raise
+        raise Refusal(
+            f"The bot may not see <#{task.message_channel_id}> any more, so it cannot delete the clip. Allow it "
+            "*View Channel* there, or delete the message yourself."
+        ) from error

@@ -1,0 +1,48 @@
+"""A command's pictures beside a message, as far as Discord takes them."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import discord
+
+from bot.domain.task import Task
+from bot.posting import texts
+from bot.posting.delivery import is_too_large
+
+log = logging.getLogger(__name__)
+
+#: Stands in a message that had to go without its pictures.
+NOT_SHOWN = "-# The pictures are too large to be shown here."
+_Sent = TypeVar("_Sent", bound=discord.Message)
+
+
+async def with_frames(task: Task, send: Callable[[list[discord.File], str], Awaitable[_Sent]]) -> _Sent:
+    """Send a message with the pictures, or without where Discord finds them too large: it is owed all the same.
+
+    `send` gets the pictures and what the message says of them, which is "" where they are shown.
+    """
+    files = await asyncio.to_thread(_files, task)
+    try:
+        return await send(files, "")
+    except discord.HTTPException as error:
+        if not files or not is_too_large(error):
+            raise
+        log.info("task %s: Discord takes no pictures of this size here", task.id)
+    return await send([], NOT_SHOWN)
+
+
+def noted(content: str, note: str) -> str:
+    """A message's words with what it says of its pictures, if anything, as the last line."""
+    return texts.cut(f"{content}\n{note}", f"\n{note}") if note else content
+
+
+def _files(task: Task) -> list[discord.File]:
+    """The checked pictures, in the order first, last."""
+    return [
+        discord.File(frame.path, filename=f"{which}-frame.jpg")
+        for which, frame in (("first", task.first_frame), ("last", task.last_frame))
+        if frame is not None and Path(frame.path).exists()
+    ]

@@ -1,0 +1,75 @@
+"""Members report clips to the moderators, who remove them or do not."""
+
+from bot.domain.audit import Deed
+from bot.domain.clip_reports import ClipReport, Verdict
+from bot.domain.errors import Refusal
+from bot.domain.ports import Clock
+from bot.domain.servers import Server
+from bot.domain.task import Task
+from storage.clip_reports import ClipReportStore
+from storage.servers import ServerStore
+
+REASON_LENGTH = 500
+A_DAY = 5
+_DAY = 86_400_000
+
+
+class ClipReports:
+    def __init__(self, store: ClipReportStore, servers: ServerStore, clock: Clock) -> None:
+        self._store = store
+        self._servers = servers
+        self._clock = clock
+
+    async def allowed(self, task: Task, member_id: int) -> Server:
+        """The server whose moderators are to be told; `Refusal` says why the member cannot report this clip."""
+        if member_id == task.member_id:
+            raise Refusal("This clip is your own: **Delete** removes it.")
+        server = await self._servers.get(task.server_id)
+        if server.notices_channel_id is None:
+            raise Refusal(
+                "This server has chosen no channel for what its moderators are told, so nobody would read it. Ask an "
+                "admin to choose one with `/admin notices`, or write to them."
+            )
+        at = self._clock()
+        sent = await self._store.sent(task, member_id, since=at - _DAY)
+        if sent.of_clip is not None:
+            raise Refusal(
+                f"You reported this clip <t:{sent.of_clip.at // 1000}:R>. Its moderators know of it."
+            )
+        if len(sent.lately) >= A_DAY:
+            raise Refusal(
+                f"You sent {len(sent.lately)} reports in the last 24 hours; {A_DAY} are allowed. The next one can be "
+                f"sent <t:{(sent.lately[-A_DAY] + _DAY) // 1000}:R>. What is urgent you can write to a moderator."
+            )
+        return server
+
+    async def report(self, task: Task, member_id: int, reason: str) -> tuple[Server, ClipReport]:
+        """A report that moderators are to be told of now; it counts once they were."""
+        words = " ".join(reason.split())[:REASON_LENGTH]
+        if not words:
+            raise Refusal("The reason is empty. Say in words what is wrong with the clip.")
+        server = await self.allowed(task, member_id)
+        return server, await self._store.add(task, member_id, self._clock(), reason=words)
+
+    async def told(self, report: ClipReport, message_id: int) -> None:
+        await self._store.told(report, message_id)
+
+    async def open_report(self, report_id: int, server_id: int) -> ClipReport:
+        """A report of this server that can still be decided; `Refusal` says why it cannot be."""
+        report = await self._store.get(report_id)
+        if report is None or report.server_id != server_id:
+            raise Refusal("There is no such report in this server. Nothing was changed.")
+        if report.verdict is not None:
+            raise Refusal(f"<@{report.decided_by}> has decided it already: {report.verdict}.")
+        return report
+
+    async def decide(self, report: ClipReport, verdict: Verdict, actor_id: int) -> ClipReport:
+        """Keep the verdict. A dismissal is a deed of its own; a removal is written down where it is done."""
+        deed = None
+        if verdict is Verdict.DISMISSED:
+            subject = f"{report.task_id}, reported by <@{report.member_id}>"
+            deed = Deed(report.server_id, actor_id, "clips dismiss", subject, before=report.reason)
+        decided = await self._store.decide(report, verdict, self._clock(), by=actor_id, deed=deed)
+        if (decided.verdict, decided.decided_by) != (verdict, actor_id):
+            raise Refusal(f"<@{decided.decided_by}> has decided it already: {decided.verdict}.")
+        return decided

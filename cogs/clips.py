@@ -1,0 +1,168 @@
+"""The buttons under a posted clip. They work for ever: what they mean stands in their ids."""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import discord
+
+from bot.domain.catalog import Catalog, Mode
+from bot.domain.errors import Refusal
+from bot.domain.task import Task
+from bot.posting.clip_messages import file_of
+from bot.services.remakes import Remakes
+from bot.services.removals import posted_clip
+from cogs.acknowledge import acknowledge, on_error
+from cogs.video import Video, order_of
+from cogs.wish import Wish, WishForm
+from storage.tasks import TaskStore
+
+Button = type[discord.ui.DynamicItem[Any]]
+Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
+
+_SECONDARY = discord.ButtonStyle.secondary
+
+
+@dataclass(frozen=True, slots=True)
+class ClipButtons:
+    """Those that stand under every posted clip, the one under clips of a story, and those that they lead to."""
+
+    under_clips: Sequence[Button]
+    delete: Button
+    stitch: Button
+    elsewhere: Sequence[Button]
+
+    @property
+    def all(self) -> list[Button]:
+        return [*self.under_clips, self.stitch, *self.elsewhere]
+
+    def view(self, task: Task) -> discord.ui.View:
+        """What stands under a clip; under a private one only what works in direct messages."""
+        shown = [self.delete] if task.private else self.under_clips
+        view = discord.ui.View(timeout=None)
+        for button in [*shown, *([self.stitch] if task.parent_id and not task.private else [])]:
+            view.add_item(button(task.id))
+        return view
+
+
+class Ordering:
+    """Again, Edit and Continue: each orders a clip for whoever clicks."""
+
+    def __init__(
+        self,
+        tasks: TaskStore,
+        remakes: Remakes,
+        placing: Video,
+        catalog: Catalog,
+        providers: Sequence[str],
+    ) -> None:
+        self._tasks = tasks
+        self._remakes = remakes
+        self._placing = placing
+        self._catalog = catalog
+        self._providers = providers
+        self.buttons = [
+            clip_button("again", "Again", self._again),
+            clip_button("edit", "Edit", self._edit),
+            clip_button("continue", "Continue", self._continue),
+        ]
+
+    async def _again(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
+            return
+        task = await self._clip(interaction, task_id)
+        with self._remakes.once(interaction.user.id, task.id):
+            order = order_of(interaction, task.mode, _wish_of(task).options)
+            await self._placing.order(interaction, await self._remakes.again(task, order))
+
+    async def _edit(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        # A form must be the first answer, so nothing is acknowledged before.
+        task = await self._clip(interaction, task_id)
+        await self._remakes.pictures(task)
+        await self._ask(interaction, "Edit", _wish_of(task), partial(self._order_edited, task))
+
+    async def _order_edited(self, task: Task, interaction: discord.Interaction[Any], wish: Wish) -> None:
+        if await acknowledge(interaction, ephemeral=False):
+            order = order_of(interaction, wish.mode, wish.options)
+            await self._placing.order(interaction, await self._remakes.edited(task, order))
+
+    async def _continue(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        task = await self._clip(interaction, task_id)
+        default = self._catalog.default(Mode.IMAGE, self._providers, task.format)
+        wish = replace(
+            _wish_of(task),
+            mode=Mode.IMAGE,
+            prompt="",
+            camera=None,
+            format_id=default.format.id if default else None,
+        )
+        url = file_of(interaction.message)
+        await self._ask(interaction, "Continue", wish, partial(self._order_continued, task, url))
+
+    async def _order_continued(
+        self, task: Task, url: str | None, interaction: discord.Interaction[Any], wish: Wish
+    ) -> None:
+        if await acknowledge(interaction, ephemeral=False):
+            order = order_of(interaction, wish.mode, wish.options)
+            await self._placing.order(interaction, await self._remakes.continued(task, order, url))
+
+    async def _ask(
+        self,
+        interaction: discord.Interaction[Any],
+        title: str,
+        wish: Wish,
+        send: Callable[[discord.Interaction[Any], Wish], Awaitable[None]],
+    ) -> None:
+        form = WishForm(title, wish, self._catalog, self._providers, send)
+        await interaction.response.send_modal(form)
+
+    async def _clip(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
+        return await clip_in_server(self._tasks, interaction, task_id)
+
+
+async def clip_in_server(tasks: TaskStore, interaction: discord.Interaction[Any], task_id: str) -> Task:
+    """The clip whose button was clicked; `Refusal` where no server is around it."""
+    if interaction.guild_id is None:
+        raise Refusal(
+            "That needs a server, whose limits and rules say what may be made, and this is a direct message. Use "
+            "`/video` in the server."
+        )
+    return await posted_clip(
+        tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
+    )
+
+
+def message_id(interaction: discord.Interaction[Any]) -> int | None:
+    return interaction.message.id if interaction.message else None
+
+
+def clip_button(name: str, label: str, press: Press, style: discord.ButtonStyle = _SECONDARY) -> Button:
+    class ClipButton(
+        discord.ui.DynamicItem[discord.ui.Button[Any]],
+        template=rf"conch:clip:{name}:(?P<task>[a-z0-9]{{1,25}})",
+    ):
+        def __init__(self, task_id: str) -> None:
+            super().__init__(
+                discord.ui.Button(label=label, style=style, custom_id=f"conch:clip:{name}:{task_id}")
+            )
+            self._task_id = task_id
+
+        @classmethod
+        async def from_custom_id(
+            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> "ClipButton":
+            return cls(match["task"])
+
+        async def callback(self, interaction: discord.Interaction[Any]) -> None:
+            try:
+                await press(interaction, self._task_id)
+            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+                await on_error(interaction, error)
+
+    return ClipButton
+
+
+def _wish_of(task: Task) -> Wish:
+    return Wish(task.mode, task.prompt, task.format.id, task.camera, task.enhance)

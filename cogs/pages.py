@@ -1,0 +1,73 @@
+"""Older and Newer below what a search found: what they mean stands in their id, so they work for ever."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+
+from bot.domain.search import Search
+from bot.services.pages import Page
+from cogs.acknowledge import on_error
+
+NEWER, OLDER = "newer", "older"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The page of a search that lies beside the task `edge`."""
+
+    search: Search
+    edge: str
+    newer: bool
+
+    @property
+    def way(self) -> str:
+        return NEWER if self.newer else OLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """How a turn is written into a button's id of at most 100 characters, and read from a click on it."""
+
+    template: str
+    write: Callable[[Turn], str]
+    read: Callable[[re.Match[str], discord.Interaction[Any]], Turn]
+
+
+Turned = Callable[[discord.Interaction[Any], Turn], Awaitable[None]]
+
+
+def page_button(code: Code, turned: Turned) -> type[discord.ui.DynamicItem[Any]]:
+    """`turned` is told of every click."""
+
+    class PageButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=code.template):
+        def __init__(self, turn: Turn) -> None:
+            label = "Newer" if turn.newer else "Older"
+            super().__init__(discord.ui.Button(label=label, custom_id=code.write(turn)))
+            self._turn = turn
+
+        @classmethod
+        async def from_custom_id(
+            cls, interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> "PageButton":
+            return cls(code.read(match, interaction))
+
+        async def callback(self, interaction: discord.Interaction[Any]) -> None:
+            try:
+                await turned(interaction, self._turn)
+            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+                await on_error(interaction, error)
+
+    return PageButton
+
+
+def view_of(page: Page, search: Search, button: type[discord.ui.DynamicItem[Any]]) -> discord.ui.View | None:
+    """The buttons below a page; None where it is the only one."""
+    view = discord.ui.View(timeout=None)
+    if page.newer:
+        view.add_item(button(Turn(search, page.found[0].task.id, newer=True)))
+    if page.older:
+        view.add_item(button(Turn(search, page.found[-1].task.id, newer=False)))
+    return view if view.children else None

@@ -1,0 +1,132 @@
+"""The Report button under a posted clip, and the two with which moderators answer."""
+
+import re
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+import discord
+
+from bot.domain.clip_reports import ClipReport, Verdict
+from bot.domain.errors import Refusal
+from bot.domain.money import dollars
+from bot.domain.task import Task
+from bot.posting.clip_messages import delete_clip
+from bot.posting.clip_reports import report_text, tell
+from bot.services.clip_reports import REASON_LENGTH, ClipReports
+from bot.services.removals import Removals
+from cogs.acknowledge import acknowledge, on_error
+from cogs.admin.answers import answer, begin
+from cogs.clips import Button, clip_button, clip_in_server
+from cogs.reasons import ReasonForm
+from storage.tasks import TaskStore
+
+_SILENT = discord.AllowedMentions.none()
+#: Numbers that fit into 64 bits with their sign.
+_ID = r"(?P<report>[0-9]{1,18})"
+
+
+class Reporting:
+    """`button` stands under every clip, `answers` under every report; all are to be installed."""
+
+    def __init__(self, tasks: TaskStore, reports: ClipReports, removals: Removals) -> None:
+        self._tasks = tasks
+        self._reports = reports
+        self._removals = removals
+        self.button = clip_button("report", "Report", self._ask)
+        self.answers = [
+            _answer_button("delete", "Delete clip", discord.ButtonStyle.danger, self._delete),
+            _answer_button("dismiss", "Dismiss", discord.ButtonStyle.secondary, self._dismiss),
+        ]
+
+    async def _ask(self, interaction: discord.Interaction[Any], task_id: str) -> None:
+        # A form must be the first answer, so nothing is acknowledged before.
+        task = await clip_in_server(self._tasks, interaction, task_id)
+        await self._reports.allowed(task, interaction.user.id)
+        form = ReasonForm(
+            "Report this clip",
+            "What is wrong with it? The moderators read this and your name.",
+            partial(self._report, task_id),
+            required=True,
+            length=REASON_LENGTH,
+        )
+        await interaction.response.send_modal(form)
+
+    async def _report(self, task_id: str, interaction: discord.Interaction[Any], reason: str) -> None:
+        if not await acknowledge(interaction, ephemeral=True):
+            return
+        task = await clip_in_server(self._tasks, interaction, task_id)
+        server, report = await self._reports.report(task, interaction.user.id, reason)
+        message_id = await tell(interaction.client, server, report, task, self.answers)
+        await self._reports.told(report, message_id)
+        await interaction.edit_original_response(
+            content="Reported: the moderators were told, with your name and your words. Thank you.",
+            allowed_mentions=_SILENT,
+        )
+
+    async def _delete(self, interaction: discord.Interaction[Any], report_id: int) -> None:
+        if server_id := await begin(interaction):
+            report, task = await self._open(report_id, server_id)
+            await delete_clip(interaction.client, task)
+            user = interaction.user
+            cost = await self._removals.removed(
+                task, actor_id=user.id, actor=user.display_name, reason=f"reported: {report.reason}"
+            )
+            await self._decided(interaction, task, report, Verdict.REMOVED)
+            await answer(
+                interaction,
+                f"Deleted the clip of <@{task.member_id}>. What it cost, {dollars(cost)}, stays booked; "
+                f"`/admin tasks refund` can give it back. `{task.id}`",
+            )
+
+    async def _dismiss(self, interaction: discord.Interaction[Any], report_id: int) -> None:
+        if server_id := await begin(interaction):
+            report, task = await self._open(report_id, server_id)
+            await self._decided(interaction, task, report, Verdict.DISMISSED)
+            await answer(interaction, f"Dismissed; the clip stays. `{task.id}`")
+
+    async def _open(self, report_id: int, server_id: int) -> tuple[ClipReport, Task]:
+        report = await self._reports.open_report(report_id, server_id)
+        task = await self._tasks.get(report.task_id)
+        if task is None:
+            raise Refusal("The reported clip is not known any more.")
+        return report, task
+
+    async def _decided(
+        self, interaction: discord.Interaction[Any], task: Task, report: ClipReport, verdict: Verdict
+    ) -> None:
+        decided = await self._reports.decide(report, verdict, interaction.user.id)
+        if interaction.message is not None:
+            await interaction.message.edit(
+                content=report_text(decided, task), view=None, allowed_mentions=_SILENT
+            )
+
+
+def _answer_button(
+    name: str,
+    label: str,
+    style: discord.ButtonStyle,
+    press: Callable[[discord.Interaction[Any], int], Awaitable[None]],
+) -> Button:
+    class AnswerButton(
+        discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"conch:report:{name}:{_ID}"
+    ):
+        def __init__(self, report_id: int) -> None:
+            super().__init__(
+                discord.ui.Button(label=label, style=style, custom_id=f"conch:report:{name}:{report_id}")
+            )
+            self._report_id = report_id
+
+        @classmethod
+        async def from_custom_id(
+            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
+        ) -> "AnswerButton":
+            return cls(int(match["report"]))
+
+        async def callback(self, interaction: discord.Interaction[Any]) -> None:
+            try:
+                await press(interaction, self._report_id)
+            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
+                await on_error(interaction, error)
+
+    return AnswerButton
