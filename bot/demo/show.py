@@ -51,10 +51,10 @@ class Conversation:
         text = message.content.replace(self._member.mention, f"@{self._member.name}")
         text = re.sub(r"<t:(\d+):\w>", "soon", text).replace("**", "").replace("-# ", "")
         files = [f"📎 {file.filename} ({file.size / 1e6:.2f} MB)" for file in message.attachments]
-        buttons = [
+        buttons = " ".join(
             f"[{part.get('label')}]" for row in message.components for part in row.get("components", [])
-        ]
-        return "\n".join([text, *files, *buttons]).strip()
+        )
+        return "\n".join([text, *files, buttons]).strip()
 
 
 async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
