@@ -369,6 +369,15 @@ async def test_a_report_whose_channel_is_gone_comes_to_the_next_one(
     assert (await server(scene)).reported_until == FEBRUARY.timestamp() * 1000
 
 
+async def test_to_choose_again_skips_no_month_that_is_due(scene: Scene) -> None:
+    await told_in(scene, monthly_report=True)
+    await until(scene, FEBRUARY)
+    channel = await told_in(scene, monthly_report=True)
+    await tell(scene)
+    (words,) = said(scene, channel)
+    assert words.startswith("**Report: January 2026**")
+
+
 async def test_nobody_who_did_not_ask_gets_a_report(scene: Scene) -> None:
     channel = await told_in(scene)
     await scene.video()

@@ -131,3 +131,12 @@ async def test_what_waited_through_a_long_pause_is_not_given_up_for_it(scene: Sc
     await scene.pass_time(3 * 3600)
     await scene.admin("resume")
     assert (await scene.task()).waiting_since == scene.now()
+
+
+@pytest.mark.parametrize(("whom", "allowed"), [("alice", True), ("carol", False)])
+async def test_settings_of_the_whole_app_can_only_forbid(scene: Scene, whom: str, *, allowed: bool) -> None:
+    member = getattr(scene, whom)
+    scene.guild.set_command_permissions(scene.app.client.application_id, {member: allowed})
+    assert "Manage Server" in told(await raw_pause(scene, member))
+    await scene.video()
+    assert await scene.task()
