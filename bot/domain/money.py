@@ -7,7 +7,8 @@ MICROS_PER_DOLLAR = 1_000_000
 #: One hundred million dollars: far above any price here, far below what 64 bits hold.
 _LARGEST = Decimal(100_000_000)
 _MICRO = Decimal("0.000001")
-_WRITTEN = re.compile(r"[0-9]+(\.[0-9]*)?|\.[0-9]+")
+#: A seventh digit would have to be rounded: nobody means that.
+_WRITTEN = re.compile(r"[0-9]+(\.[0-9]{0,6})?|\.[0-9]{1,6}")
 
 
 def micros_of(dollars: Decimal) -> int:
@@ -21,7 +22,7 @@ def micros_of(dollars: Decimal) -> int:
 def parse_dollars(text: str) -> int:
     """Micros of a written amount such as `2` or `0.50`; `ValueError` says what is wrong with it."""
     if not _WRITTEN.fullmatch(text.strip()):
-        raise ValueError(f"found {text!r}, need dollars such as 2 or 0.50")
+        raise ValueError(f"found {text!r}, need dollars such as 2 or 0.50, with six digits after the dot at most")
     return micros_of(Decimal(text.strip()))
 
 

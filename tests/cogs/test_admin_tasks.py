@@ -406,7 +406,7 @@ async def test_a_cost_without_a_clip_can_be_refunded(scene: Scene) -> None:
     ("amount", "why"),
     [
         ("0", "`amount` was $0.00"),
-        ("0.0000001", "`amount` was $0.00"),
+        ("0.0000001", "with six digits after the dot at most"),
         ("-1", "found '-1', need dollars such as 2 or 0.50"),
         ("much", "found 'much', need dollars"),
         ("1e3", "need dollars"),
