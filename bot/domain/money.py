@@ -22,7 +22,9 @@ def micros_of(dollars: Decimal) -> int:
 def parse_dollars(text: str) -> int:
     """Micros of a written amount such as `2` or `0.50`; `ValueError` says what is wrong with it."""
     if not _WRITTEN.fullmatch(text.strip()):
-        raise ValueError(f"found {text!r}, need dollars such as 2 or 0.50, with six digits after the dot at most")
+        raise ValueError(
+            f"found {text!r}, need dollars such as 2 or 0.50, with six digits after the dot at most"
+        )
     return micros_of(Decimal(text.strip()))
 
 

@@ -80,11 +80,15 @@ MOMENTS = {
 }
 
 
-async def killed_at(stage: Stage, bot: Process, moment: Moment) -> None:
-    """Let the bot run into the moment and end it there with SIGKILL."""
+async def killed_at(stage: Stage, bot: Process | None, moment: Moment) -> None:
+    """Let the bot run into the moment and end it there with SIGKILL; None for one that is started for it.
+
+    That one is started only now: it takes up its tasks before it has connected to Discord.
+    """
     standin: Any = getattr(stage, moment.side)
     hang = Hang(moment.fits, DROP if moment.side == "discord" else Fault(drop=True))
     setattr(standin, moment.when, hang)
+    bot = bot or await stage.start()
     async with asyncio.timeout(PATIENCE):
         await hang.reached.wait()
     await bot.kill()
@@ -146,7 +150,7 @@ async def killed_five_times_more(stage: Stage) -> None:
         Moment("discord", "after", post),
     ):
         stage.let_time_pass()
-        await killed_at(stage, await stage.start(), moment)
+        await killed_at(stage, None, moment)
     stage.let_time_pass()
     await finish(stage)
 
