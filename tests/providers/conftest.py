@@ -34,7 +34,7 @@ def sleeper() -> Sleeper:
 @pytest.fixture
 def parts(client: httpx.AsyncClient, downloads: Downloads, sleeper: Sleeper) -> dict[str, Any]:
     """What every provider on the network is made from, but for its key and address."""
-    timing = Timing(deadline=0.3, sleep=sleeper, chance=lambda: 0.0)
+    timing = Timing(deadline=1.0, sleep=sleeper, chance=lambda: 0.0)
     return {"client": client, "downloads": downloads, "timing": timing}
 
 
