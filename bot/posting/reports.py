@@ -50,7 +50,8 @@ class ReportWriter:
         report = await self._reports.of_server(server, span)
         budgets = await self._reports.budgets(server, span)
         # With many members these are too long for the event loop.
-        words = await asyncio.to_thread(report_words, report, server, self._catalog, budgets)
+        ended = self._reports.ended(span)
+        words = await asyncio.to_thread(report_words, report, server, self._catalog, budgets, ended=ended)
         if not report.groups:
             return words, []
         files = await self._picture(server, span)
@@ -97,14 +98,20 @@ def report_chart(
     )
 
 
-def report_words(report: Report, server: Server, catalog: Catalog, budgets: Sequence[Counted] = ()) -> str:
-    """The report of one server in one message at most; it names members as mentions, so it must be sent silent."""
+def report_words(
+    report: Report, server: Server, catalog: Catalog, budgets: Sequence[Counted] = (), *, ended: bool = False
+) -> str:
+    """The report of one server in one message at most; it names members as mentions, so it must be sent silent.
+
+    `ended`: nothing of its period is yet to come.
+    """
     lines = [f"**Report: {name_of_span(report.span, server.tz)}** ({texts.plain(server.zone)})"]
     if report.groups:
         lines.append(_headline(report.total))
     else:
         lines.append("No clip was asked for in this time, so there is nothing to count.")
-    lines += [_budget(one) for one in budgets]
+    if report.groups or not ended:
+        lines += [_budget(one, ended=ended) for one in budgets]
     if report.groups:
         lines += _part("By member", report.by(lambda group: group.member_id), lambda member: f"<@{member}>")
         lines += _part(
@@ -126,11 +133,11 @@ def _headline(total: Sums) -> str:
     )
 
 
-def _budget(one: Counted) -> str:
+def _budget(one: Counted, *, ended: bool) -> str:
     most, usage = one.limit.micros, one.usage
     name = name_of(one.limit)
     used = f"{usage.total * 100 // most} % used" if most else "used up"
-    anew = "" if one.span.until >= FOREVER else f"; it starts anew <t:{one.span.until // 1000}:R>"
+    anew = "" if ended or one.span.until >= FOREVER else f"; it starts anew <t:{one.span.until // 1000}:R>"
     return (
         f"{name[:1].upper()}{name[1:]}: {used}, {dollars(usage.spent)} spent and {dollars(usage.held)} held of "
         f"{dollars(most)}{anew}"

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import UTC
 
-from bot.domain.limits import OPERATOR, Limit, Period, Scope, Window, window
+from bot.domain.limits import FOREVER, OPERATOR, Limit, Period, Scope, Window, window
 from bot.domain.ports import Clock
 from bot.domain.report import Report, asked_for
 from bot.domain.servers import Server
@@ -39,6 +39,9 @@ class Reports:
     async def of_server(self, server: Server, span: Window) -> Report:
         return await self._reports.of_server(server.id, span)
 
+    def ended(self, span: Window) -> bool:
+        return span.until <= self._clock()
+
     def so_far(self, span: Window) -> Window:
         """Without what is yet to come."""
         return Window(span.since, max(span.since + 1, min(span.until, self._clock() + 1)))
@@ -48,13 +51,23 @@ class Reports:
         return await self._spending.daily(span, server.tz, server_id=server.id)
 
     async def budgets(self, server: Server, span: Window) -> Sequence[Counted]:
-        """For the running day or month: each budget, counted in its own window. Nothing for another period."""
-        now = self._clock()
-        if span not in {window(period, now, server.tz) for period in (Period.DAY, Period.MONTH)}:
+        """For a whole day or month: each budget, counted in its own window; nothing for another period.
+
+        Of one that has ended the budgets for just that, as they are now. The operator's follow UTC, so they are those
+        of the day or month in which the middle lies.
+        """
+        if span.until >= FOREVER:
             return []
-        found = []
+        middle = (span.since + span.until) // 2
+        whole = [one for one in (Period.DAY, Period.MONTH) if span == window(one, middle, server.tz)]
+        if not whole:
+            return []
+        ended, found = self.ended(span), []
         for limit in await self._limits_of(server):
-            counts = window(limit.period, now, UTC if limit.server_id == OPERATOR else server.tz)
+            if ended and limit.period not in whole:
+                continue
+            at = middle if ended else self._clock()
+            counts = window(limit.period, at, UTC if limit.server_id == OPERATOR else server.tz)
             found.append(Counted(limit, counts, await self._reports.paid(server.id, counts)))
         return found
 

@@ -236,7 +236,14 @@ async def test_the_running_month_tells_how_far_every_budget_is_used_up(
     ]
     assert drawn[-1].limit_micros == 1_000_000
     assert "% used" in await asked(scene, period="today")
-    assert "% used" not in await asked(scene, period="last-month")
+    # Of what has ended the budgets of just that, which start no more anew.
+    (ended,) = [line for line in (await asked(scene, period="last-month")).splitlines() if "% used" in line]
+    assert (
+        ended
+        == "The operator's budget for this server for one month: 0 % used, $0.30 spent and $0.00 held of $50.00"
+    )
+    for period in ("30d", "all"):
+        assert "% used" not in await asked(scene, period=period)
 
 
 # ---------------------------------------------------------------------- rights
