@@ -1,6 +1,7 @@
 """The composition root: the one place that builds the parts and hands them to each other."""
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -99,6 +100,8 @@ _ID_LENGTH = 16
 _HOOKS_SIGNED_WITH = "hook secret"
 #: Seconds.
 _LONGEST_LOGIN_PAUSE = 60
+#: A login takes a tenth of a second.
+_LOGIN_GRACE = 5.0
 #: Milliseconds.
 _DAY = 86_400_000
 
@@ -486,18 +489,28 @@ async def run(settings: Settings) -> None:
             "DISCORD_TOKEN is not set. Make a bot in Discord's developer portal and put its token there."
         )
     async with build(settings) as app, asyncio.TaskGroup() as group:
-        # The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
-        group.create_task(app.engine.run())
+        logged_in = asyncio.Event()
+        group.create_task(_work(app.engine, logged_in))
         group.create_task(app.board.run())
         group.create_task(app.notices.run())
         group.create_task(app.drafts.run())
         group.create_task(app.files.sweep_daily(now))
         group.create_task(app.retention.run())
         group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
-        group.create_task(_connect(app.client, settings.discord_token.get_secret_value()))
+        group.create_task(_connect(app.client, settings.discord_token.get_secret_value(), logged_in))
 
 
-async def _connect(client: Conch, token: str) -> None:
+async def _work(engine: Engine, logged_in: asyncio.Event) -> None:
+    """The engine needs no Discord: jobs are read and clips fetched while it cannot be reached.
+
+    It waits a moment all the same, so that what a crash left without a progress message gets one.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(logged_in.wait(), _LOGIN_GRACE)
+    await engine.run()
+
+
+async def _connect(client: Conch, token: str, logged_in: asyncio.Event) -> None:
     """Log in, again and again while Discord cannot be reached; `SetupError` where it never will take us."""
     retrying = AsyncRetrying(
         retry=retry_if_exception_type((aiohttp.ClientError, OSError, discord.HTTPException)),
@@ -506,6 +519,7 @@ async def _connect(client: Conch, token: str) -> None:
     )
     try:
         await retrying(_log_in, client, token)
+        logged_in.set()
         await client.connect()
     except discord.LoginFailure as error:
         raise SetupError(
