@@ -195,7 +195,7 @@ class Tasks:
                     allowed_mentions=_SILENT,
                 )
             except discord.HTTPException as error:
-                if parcel.file is None or not delivery.too_large(error):
+                if parcel.file is None or not delivery.is_too_large(error):
                     raise
                 size = (await asyncio.to_thread(parcel.file.stat)).st_size
                 raise TooLarge(

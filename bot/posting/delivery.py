@@ -83,7 +83,7 @@ class Delivery:
                     async with asyncio.timeout(_SECONDS):
                         return _posted(await self._send(place, task, parcel, cost_micros))
                 except discord.HTTPException as error:
-                    if too_large(error) and parcel.file:
+                    if is_too_large(error) and parcel.file:
                         raise await self._refuse_size(task, parcel.file, place) from error
                     note_closed(error, reasons)
         except discord.HTTPException as error:
@@ -189,10 +189,6 @@ def note_closed(error: discord.HTTPException, reasons: list[str]) -> None:
     if not is_closed(error):
         raise error
     reasons.append(f"{error.status} {error.text}")
-
-
-def too_large(error: discord.HTTPException) -> bool:
-    return error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE or error.code == _TOO_LARGE
 
 
 def below(refused: int, allowed: int) -> int:
