@@ -1,7 +1,8 @@
 """Every command is acknowledged first; what goes wrong after that is told to the member alone."""
 
+import contextlib
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -108,6 +109,15 @@ async def _try(interaction: discord.Interaction[Any], call: Awaitable[T]) -> T |
     except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
         log.warning("interaction %d could not be told: %s", interaction.id, error)
         return None
+
+
+@contextlib.asynccontextmanager
+async def errors_told(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
+    """Around what a click or form does: the tree's error hook sees commands alone."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - every error becomes words
+        await on_error(interaction, error)
 
 
 async def on_error(interaction: discord.Interaction[Any], error: BaseException) -> None:

@@ -15,7 +15,7 @@ from bot.posting import texts
 from bot.services.drafts import MENU, Drafts
 from bot.services.requests import PROMPT_LIMIT, Attachment
 from cogs import modals
-from cogs.acknowledge import acknowledge, on_error
+from cogs.acknowledge import acknowledge, errors_told
 from cogs.video import CHOICES, Video
 
 NAME: Final = "Animate image"
@@ -71,10 +71,8 @@ class Animate:
         form, values = modals.submitted(interaction)
         if not (about := _ID.fullmatch(form)):
             return
-        try:
+        async with errors_told(interaction):
             await self._order(interaction, int(about[1]), values)
-        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see modals
-            await on_error(interaction, error)
 
     async def _order(
         self, interaction: discord.Interaction[Any], menu: int, values: dict[str, modals.Value]

@@ -14,7 +14,7 @@ from bot.domain.task import Task
 from bot.posting.clip_messages import file_of
 from bot.services.remakes import Remakes
 from bot.services.removals import posted_clip
-from cogs.acknowledge import acknowledge, on_error
+from cogs.acknowledge import acknowledge, errors_told
 from cogs.video import Video, order_of
 from cogs.wish import Wish, WishForm
 from storage.tasks import TaskStore
@@ -156,10 +156,8 @@ def clip_button(name: str, label: str, press: Press, style: discord.ButtonStyle 
             return cls(match["task"])
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await press(interaction, self._task_id)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return ClipButton
 

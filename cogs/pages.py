@@ -9,7 +9,7 @@ import discord
 
 from bot.domain.search import Search
 from bot.services.pages import Page
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 
 NEWER, OLDER = "newer", "older"
 
@@ -55,10 +55,8 @@ def page_button(code: Code, turned: Turned) -> type[discord.ui.DynamicItem[Any]]
             return cls(code.read(match, interaction))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await turned(interaction, self._turn)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return PageButton
 

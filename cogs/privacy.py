@@ -11,7 +11,7 @@ from discord import app_commands
 from bot.domain.errors import Refusal
 from bot.services.privacy import Part, Privacy
 from cogs import privacy_words
-from cogs.acknowledge import acknowledge, on_error
+from cogs.acknowledge import acknowledge, errors_told
 
 _SILENT = discord.AllowedMentions.none()
 #: Files of one export. Beyond them Discord would hold the answer for longer than its fifteen minutes.
@@ -95,10 +95,8 @@ def erase_button(own: OwnData) -> type[discord.ui.DynamicItem[Any]]:
             return cls(int(match["member"]))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await own.erase(interaction, self._member_id)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return EraseButton
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import discord
 
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 
 _SECONDS = 900
 
@@ -31,7 +31,5 @@ class ReasonForm(discord.ui.Modal):
         self.add_item(discord.ui.Label(text=label, description=description, component=self._reason))
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
-        try:
+        async with errors_told(interaction):
             await self._send(interaction, self._reason.value)
-        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see modals
-            await on_error(interaction, error)

@@ -15,7 +15,7 @@ from bot.posting.clip_messages import delete_clip
 from bot.posting.clip_reports import report_text, tell
 from bot.services.clip_reports import REASON_LENGTH, ClipReports
 from bot.services.removals import Removals
-from cogs.acknowledge import acknowledge, on_error
+from cogs.acknowledge import acknowledge, errors_told
 from cogs.admin.answers import answer, begin
 from cogs.clips import Button, clip_button, clip_in_server
 from cogs.reasons import ReasonForm
@@ -124,9 +124,7 @@ def _answer_button(
             return cls(int(match["report"]))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await press(interaction, self._report_id)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return AnswerButton

@@ -19,7 +19,7 @@ from bot.domain.shapes import Reshaped, Shape
 from bot.media.pictures import preview_of
 from bot.services.drafts import SHAPE, Drafts
 from bot.services.requests import Attachment
-from cogs.acknowledge import acknowledge, on_error, tell
+from cogs.acknowledge import acknowledge, errors_told, tell
 
 log = logging.getLogger(__name__)
 
@@ -194,9 +194,7 @@ def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]
             return cls(_Click(match["answer"], int(match["draft"]), match["private"] is not None))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await answer(interaction, self._click)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return ShapeButton

@@ -9,7 +9,7 @@ import discord
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
 from bot.services.requests import PROMPT_LIMIT
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 
 _SECONDS = 900
 #: More options a menu does not take.
@@ -78,11 +78,9 @@ class WishForm(discord.ui.Modal):
             self.add_item(discord.ui.Label(text=text, description=description, component=field))
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
-        try:
+        async with errors_told(interaction):
             self._take()
             await self._send(interaction, self._filled_in)
-        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see modals
-            await on_error(interaction, error)
 
     def _take(self) -> None:
         if self._sent:

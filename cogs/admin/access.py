@@ -11,7 +11,7 @@ from bot.domain.access import WORD_LENGTH, Kind, Rule
 from bot.domain.errors import Refusal
 from bot.posting import texts
 from bot.services.access import Access, Subject
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 from cogs.admin.answers import answer, begin
 
 #: Rules on a page: so many lines fit a message, and a menu takes 25.
@@ -209,14 +209,12 @@ def rule_menu(access: Access) -> type[discord.ui.DynamicItem[Any]]:
             return cls(int(match["page"]), item.options if isinstance(item, discord.ui.Select) else ())
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 if server_id := await begin(interaction):
                     chosen = next(iter(self.item.values), "")
                     rule_id = int(chosen) if chosen.isdecimal() else 0
                     said = await access.remove(server_id, interaction.user.id, rule_id)
                     rules = await access.rules(server_id)
                     await show(interaction, rules, self._page, RuleMenu, before=f"{said}\n\n")
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see menus
-                await on_error(interaction, error)
 
     return RuleMenu

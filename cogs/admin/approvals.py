@@ -12,7 +12,7 @@ from bot.domain.prose import counted
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
 from bot.services.moderators import MOST_HOURS, OFF, Moderators
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.channels import must_take_posts
 from cogs.admin.rights import must_be_admin
@@ -110,10 +110,8 @@ def _button(start: str, label: str, style: discord.ButtonStyle, press: _Press) -
             return cls(int(match["question"]))
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 await press(interaction, self._question)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return Answer
 
@@ -132,10 +130,8 @@ class _Reason(discord.ui.Modal, title="Decline"):
         self._question = question
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
-        try:
+        async with errors_told(interaction):
             await self._decline(interaction)
-        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see modals
-            await on_error(interaction, error)
 
     async def _decline(self, interaction: discord.Interaction[Any]) -> None:
         if server_id := await begin(interaction):

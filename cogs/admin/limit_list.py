@@ -10,7 +10,7 @@ import discord
 from bot.domain.errors import Refusal
 from bot.domain.limits import Limit, Period, Scope
 from bot.services.limits import LimitRules, Overview
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 from cogs.admin import limit_words
 from cogs.admin.answers import answer, begin
 from cogs.admin.members import roles_of
@@ -92,14 +92,12 @@ def clear_menu(rules: LimitRules) -> type[discord.ui.DynamicItem[Any]]:
             return cls(item.options if isinstance(item, discord.ui.Select) else ())
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 if server_id := await begin(interaction):
                     limit = _chosen(self.item.values, server_id)
                     done = await rules.clear(limit, interaction.user.id, await _roles(interaction, limit))
                     words = f"{limit_words.cleared(done)}\n\n"
                     await show(interaction, await rules.overview(server_id), ClearMenu, before=words)
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see menus
-                await on_error(interaction, error)
 
     return ClearMenu
 

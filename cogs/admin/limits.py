@@ -12,7 +12,7 @@ from bot.domain.errors import Refusal
 from bot.domain.limits import Limit, Period, Scope, each
 from bot.domain.servers import zones_like
 from bot.services.limits import LimitRules, amount_of
-from cogs.acknowledge import on_error
+from cogs.acknowledge import errors_told
 from cogs.admin import limit_list, limit_words
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.members import roles_of
@@ -106,13 +106,11 @@ def set_button(rules: LimitRules) -> type[discord.ui.DynamicItem[Any]]:
             return cls(match["proposal"])
 
         async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            try:
+            async with errors_told(interaction):
                 if server_id := await begin(interaction):
                     limit, before = _proposed(self._proposal, server_id)
                     await rules.set(limit, before, interaction.user.id)
                     await answer(interaction, limit_words.was_set(limit, before))
-            except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-                await on_error(interaction, error)
 
     return SetButton
 
@@ -130,11 +128,9 @@ class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAV
         return cls()
 
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
-        try:
+        async with errors_told(interaction):
             if await begin(interaction):
                 await answer(interaction, "Left as it is: nothing was changed.")
-        except Exception as error:  # noqa: BLE001 - the tree's error hook does not see buttons
-            await on_error(interaction, error)
 
 
 def _written(limit: Limit, before: int | None) -> str:
