@@ -1,6 +1,5 @@
 """The buttons under a posted clip. They work for ever: what they mean stands in their ids."""
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,12 +13,12 @@ from bot.domain.task import Task
 from bot.posting.clip_messages import file_of
 from bot.services.remakes import Remakes
 from bot.services.removals import posted_clip
-from cogs.acknowledge import acknowledge, errors_told
+from cogs.acknowledge import acknowledge
+from cogs.buttons import Button, lasting_button
 from cogs.video import Video, order_of
 from cogs.wish import Wish, WishForm
 from storage.tasks import TaskStore
 
-Button = type[discord.ui.DynamicItem[Any]]
 Press = Callable[[discord.Interaction[Any], str], Awaitable[None]]
 
 _SECONDARY = discord.ButtonStyle.secondary
@@ -139,27 +138,12 @@ def message_id(interaction: discord.Interaction[Any]) -> int | None:
 
 
 def clip_button(name: str, label: str, press: Press, style: discord.ButtonStyle = _SECONDARY) -> Button:
-    class ClipButton(
-        discord.ui.DynamicItem[discord.ui.Button[Any]],
-        template=rf"conch:clip:{name}:(?P<task>[a-z0-9]{{1,25}})",
-    ):
-        def __init__(self, task_id: str) -> None:
-            super().__init__(
-                discord.ui.Button(label=label, style=style, custom_id=f"conch:clip:{name}:{task_id}")
-            )
-            self._task_id = task_id
-
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "ClipButton":
-            return cls(match["task"])
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await press(interaction, self._task_id)
-
-    return ClipButton
+    return lasting_button(
+        rf"conch:clip:{name}:(?P<task>[a-z0-9]{{1,25}})",
+        lambda task_id: discord.ui.Button(label=label, style=style, custom_id=f"conch:clip:{name}:{task_id}"),
+        lambda match, _: match["task"],
+        press,
+    )
 
 
 def _wish_of(task: Task) -> Wish:

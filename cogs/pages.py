@@ -9,7 +9,7 @@ import discord
 
 from bot.domain.search import Search
 from bot.services.pages import Page
-from cogs.acknowledge import errors_told
+from cogs.buttons import Button, lasting_button
 
 NEWER, OLDER = "newer", "older"
 
@@ -39,29 +39,16 @@ class Code:
 Turned = Callable[[discord.Interaction[Any], Turn], Awaitable[None]]
 
 
-def page_button(code: Code, turned: Turned) -> type[discord.ui.DynamicItem[Any]]:
+def page_button(code: Code, turned: Turned) -> Button:
     """`turned` is told of every click."""
 
-    class PageButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=code.template):
-        def __init__(self, turn: Turn) -> None:
-            label = "Newer" if turn.newer else "Older"
-            super().__init__(discord.ui.Button(label=label, custom_id=code.write(turn)))
-            self._turn = turn
+    def draw(turn: Turn) -> discord.ui.Button[Any]:
+        return discord.ui.Button(label="Newer" if turn.newer else "Older", custom_id=code.write(turn))
 
-        @classmethod
-        async def from_custom_id(
-            cls, interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "PageButton":
-            return cls(code.read(match, interaction))
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await turned(interaction, self._turn)
-
-    return PageButton
+    return lasting_button(code.template, draw, code.read, turned)
 
 
-def view_of(page: Page, search: Search, button: type[discord.ui.DynamicItem[Any]]) -> discord.ui.View | None:
+def view_of(page: Page, search: Search, button: Button) -> discord.ui.View | None:
     """The buttons below a page; None where it is the only one."""
     view = discord.ui.View(timeout=None)
     if page.newer:

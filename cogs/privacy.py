@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import re
 from typing import Any
 
 import discord
@@ -11,7 +10,8 @@ from discord import app_commands
 from bot.domain.errors import Refusal
 from bot.services.privacy import Part, Privacy
 from cogs import privacy_words
-from cogs.acknowledge import acknowledge, errors_told
+from cogs.acknowledge import acknowledge
+from cogs.buttons import Button, lasting_button
 
 _SILENT = discord.AllowedMentions.none()
 #: Files of one export. Beyond them Discord would hold the answer for longer than its fifteen minutes.
@@ -72,33 +72,17 @@ class OwnData:
         )
 
 
-def erase_button(own: OwnData) -> type[discord.ui.DynamicItem[Any]]:
+def erase_button(own: OwnData) -> Button:
     """Erases the data of the member in its id, for that member alone."""
 
-    class EraseButton(
-        discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"conch:erase:(?P<member>[0-9]{1,20})"
-    ):
-        def __init__(self, member_id: int) -> None:
-            super().__init__(
-                discord.ui.Button(
-                    label="Erase my data",
-                    style=discord.ButtonStyle.danger,
-                    custom_id=f"conch:erase:{member_id}",
-                )
-            )
-            self._member_id = member_id
+    def draw(member_id: int) -> discord.ui.Button[Any]:
+        return discord.ui.Button(
+            label="Erase my data", style=discord.ButtonStyle.danger, custom_id=f"conch:erase:{member_id}"
+        )
 
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "EraseButton":
-            return cls(int(match["member"]))
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await own.erase(interaction, self._member_id)
-
-    return EraseButton
+    return lasting_button(
+        r"conch:erase:(?P<member>[0-9]{1,20})", draw, lambda match, _: int(match["member"]), own.erase
+    )
 
 
 def group(own: OwnData) -> app_commands.Group:

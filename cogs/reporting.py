@@ -1,6 +1,5 @@
 """The Report button under a posted clip, and the two with which moderators answer."""
 
-import re
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -15,9 +14,10 @@ from bot.posting.clip_messages import delete_clip
 from bot.posting.clip_reports import report_text, tell
 from bot.services.clip_reports import REASON_LENGTH, ClipReports
 from bot.services.removals import Removals
-from cogs.acknowledge import acknowledge, errors_told
+from cogs.acknowledge import acknowledge
 from cogs.admin.answers import answer, begin
-from cogs.clips import Button, clip_button, clip_in_server
+from cogs.buttons import Button, lasting_button
+from cogs.clips import clip_button, clip_in_server
 from cogs.reasons import ReasonForm
 from storage.tasks import TaskStore
 
@@ -108,23 +108,11 @@ def _answer_button(
     style: discord.ButtonStyle,
     press: Callable[[discord.Interaction[Any], int], Awaitable[None]],
 ) -> Button:
-    class AnswerButton(
-        discord.ui.DynamicItem[discord.ui.Button[Any]], template=rf"conch:report:{name}:{_ID}"
-    ):
-        def __init__(self, report_id: int) -> None:
-            super().__init__(
-                discord.ui.Button(label=label, style=style, custom_id=f"conch:report:{name}:{report_id}")
-            )
-            self._report_id = report_id
-
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "AnswerButton":
-            return cls(int(match["report"]))
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await press(interaction, self._report_id)
-
-    return AnswerButton
+    return lasting_button(
+        rf"conch:report:{name}:{_ID}",
+        lambda report_id: discord.ui.Button(
+            label=label, style=style, custom_id=f"conch:report:{name}:{report_id}"
+        ),
+        lambda match, _: int(match["report"]),
+        press,
+    )

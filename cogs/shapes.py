@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import re
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Protocol
@@ -19,7 +18,8 @@ from bot.domain.shapes import Reshaped, Shape
 from bot.media.pictures import preview_of
 from bot.services.drafts import SHAPE, Drafts
 from bot.services.requests import Attachment
-from cogs.acknowledge import acknowledge, errors_told, tell
+from cogs.acknowledge import acknowledge, tell
+from cogs.buttons import Button, lasting_button
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,6 @@ _DONE = {Shape.CROP: "Ordered, cropped.", Shape.PAD: "Ordered, padded."}
 _REMEMBERED = 1000
 
 _Options = dict[str, Any]
-Button = type[discord.ui.DynamicItem[Any]]
 
 
 class Place(Protocol):
@@ -172,29 +171,17 @@ async def _end(offer: discord.Message, words: str) -> None:
 def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]]) -> Button:
     answers = "|".join((*Shape, _CANCEL))
 
-    class ShapeButton(
-        discord.ui.DynamicItem[discord.ui.Button[Any]],
-        template=_START + rf"(?P<answer>{answers}):(?P<draft>[1-8]?[0-9]{{1,18}})(?P<private>{_PRIVATE})?",
-    ):
-        def __init__(self, click: _Click) -> None:
-            cancels = click.answer == _CANCEL
-            super().__init__(
-                discord.ui.Button(
-                    label="Cancel" if cancels else _LABELS[Shape(click.answer)],
-                    style=discord.ButtonStyle.secondary if cancels else discord.ButtonStyle.primary,
-                    custom_id=f"{_START}{click.answer}:{click.draft_id}{_PRIVATE if click.private else ''}",
-                )
-            )
-            self._click = click
+    def draw(click: _Click) -> discord.ui.Button[Any]:
+        cancels = click.answer == _CANCEL
+        return discord.ui.Button(
+            label="Cancel" if cancels else _LABELS[Shape(click.answer)],
+            style=discord.ButtonStyle.secondary if cancels else discord.ButtonStyle.primary,
+            custom_id=f"{_START}{click.answer}:{click.draft_id}{_PRIVATE if click.private else ''}",
+        )
 
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "ShapeButton":
-            return cls(_Click(match["answer"], int(match["draft"]), match["private"] is not None))
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await answer(interaction, self._click)
-
-    return ShapeButton
+    return lasting_button(
+        _START + rf"(?P<answer>{answers}):(?P<draft>[1-8]?[0-9]{{1,18}})(?P<private>{_PRIVATE})?",
+        draw,
+        lambda match, _: _Click(match["answer"], int(match["draft"]), match["private"] is not None),
+        answer,
+    )

@@ -1,6 +1,5 @@
 """`/admin approvals`, and the buttons with which moderators answer."""
 
-import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from cogs.acknowledge import errors_told
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.channels import must_take_posts
 from cogs.admin.rights import must_be_admin
+from cogs.buttons import Button, lasting_button
 from storage.approvals import Ruling
 
 _DECLINE = "conch:decline:"
@@ -23,8 +23,6 @@ _DECLINE = "conch:decline:"
 _ID = r"(?P<question>[1-8]?[0-9]{1,18})"
 _MODAL_SECONDS = 900
 
-#: Made from the interaction's id, as every button that Discord sends back is.
-Button = type[discord.ui.DynamicItem[Any]]
 _Press = Callable[[discord.Interaction[Any], int], Awaitable[None]]
 
 
@@ -98,22 +96,12 @@ def buttons(approvals: Approvals) -> tuple[Button, Button]:
 
 
 def _button(start: str, label: str, style: discord.ButtonStyle, press: _Press) -> Button:
-    class Answer(discord.ui.DynamicItem[discord.ui.Button[Any]], template=start + _ID):
-        def __init__(self, question: int) -> None:
-            super().__init__(discord.ui.Button(label=label, style=style, custom_id=f"{start}{question}"))
-            self._question = question
-
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "Answer":
-            return cls(int(match["question"]))
-
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                await press(interaction, self._question)
-
-    return Answer
+    return lasting_button(
+        start + _ID,
+        lambda question: discord.ui.Button(label=label, style=style, custom_id=f"{start}{question}"),
+        lambda match, _: int(match["question"]),
+        press,
+    )
 
 
 class _Reason(discord.ui.Modal, title="Decline"):

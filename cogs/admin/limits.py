@@ -16,6 +16,7 @@ from cogs.acknowledge import errors_told
 from cogs.admin import limit_list, limit_words
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.members import roles_of
+from cogs.buttons import Button, lasting_button
 from cogs.people import role_ids
 
 Whom = discord.Member | discord.User | discord.Role
@@ -83,36 +84,23 @@ def group(
     return limits
 
 
-def set_button(rules: LimitRules) -> type[discord.ui.DynamicItem[Any]]:
+def set_button(rules: LimitRules) -> Button:
     """Sets the limit that its id names, while what it replaces is still what was shown."""
 
-    class SetButton(
-        discord.ui.DynamicItem[discord.ui.Button[Any]], template=r"conch:limit:set:(?P<proposal>.{0,80})"
-    ):
-        def __init__(self, proposal: str) -> None:
-            super().__init__(
-                discord.ui.Button(
-                    label="Set it",
-                    style=discord.ButtonStyle.primary,
-                    custom_id=f"conch:limit:set:{proposal}",
-                )
-            )
-            self._proposal = proposal
+    def draw(proposal: str) -> discord.ui.Button[Any]:
+        return discord.ui.Button(
+            label="Set it", style=discord.ButtonStyle.primary, custom_id=f"conch:limit:set:{proposal}"
+        )
 
-        @classmethod
-        async def from_custom_id(
-            cls, _interaction: discord.Interaction[Any], _item: discord.ui.Item[Any], match: re.Match[str], /
-        ) -> "SetButton":
-            return cls(match["proposal"])
+    async def press(interaction: discord.Interaction[Any], proposal: str) -> None:
+        if server_id := await begin(interaction):
+            limit, before = _proposed(proposal, server_id)
+            await rules.set(limit, before, interaction.user.id)
+            await answer(interaction, limit_words.was_set(limit, before))
 
-        async def callback(self, interaction: discord.Interaction[Any]) -> None:
-            async with errors_told(interaction):
-                if server_id := await begin(interaction):
-                    limit, before = _proposed(self._proposal, server_id)
-                    await rules.set(limit, before, interaction.user.id)
-                    await answer(interaction, limit_words.was_set(limit, before))
-
-    return SetButton
+    return lasting_button(
+        r"conch:limit:set:(?P<proposal>.{0,80})", draw, lambda match, _: match["proposal"], press
+    )
 
 
 class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAVE):
