@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check run lock clean
+.PHONY: demo test check run words lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m bot demo
@@ -18,6 +18,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+words: $(VENV)/.dev
+	$(BIN)/python -m tools.words
 
 lock: $(VENV)/.dev
 	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q \

@@ -21,6 +21,7 @@ from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, w
 from bot import catalog as catalogs
 from bot import control, discord_setup, health, web
 from bot.client import PERMISSIONS, Conch, invite_link
+from bot.domain import language
 from bot.domain.catalog import Catalog
 from bot.domain.errors import SetupError
 from bot.domain.ports import Clock, NewId, Provider
@@ -201,7 +202,9 @@ async def build(
 ) -> AsyncIterator[App]:
     """Open and connect everything; nothing runs yet. `SetupError` says what the operator must change."""
     catalog = catalogs.load(settings.catalog_file)
-    await asyncio.to_thread(zone_names)  # read from disk once, before anybody waits for it
+    # Read from disk once, before anybody waits for it.
+    await asyncio.to_thread(zone_names)
+    await asyncio.to_thread(language.load)
     discord_setup.prepare(settings)
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))

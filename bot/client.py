@@ -10,6 +10,8 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
+from bot.domain.language import read_by
+from bot.translator import Words
 from cogs.acknowledge import on_error
 from cogs.admin import rights
 from storage.marks import MarkStore
@@ -33,6 +35,10 @@ def invite_link(application_id: int) -> str:
 
 
 class _Tree(app_commands.CommandTree[commands.Bot]):
+    async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
+        read_by(interaction.locale.value)
+        return True
+
     async def on_error(
         self, interaction: discord.Interaction[Any], error: app_commands.AppCommandError, /
     ) -> None:
@@ -74,6 +80,7 @@ class Conch(commands.Bot):
         self.add_dynamic_items(*buttons)
 
     async def setup_hook(self) -> None:
+        await self.tree.set_translator(Words())
         self.overrides = rights.Overrides(self, await self._sync(), self._monotonic)
         if self.application_id:
             log.info("invite the bot with: %s", invite_link(self.application_id))
@@ -88,14 +95,17 @@ class Conch(commands.Bot):
 
     async def in_sync(self) -> bool:
         """Whether Discord was sent the commands as they are now."""
-        return await self._marks.get(self._mark) == self._digest()
+        return await self._marks.get(self._mark) == await self._digest()
 
     @property
     def _mark(self) -> str:
         return f"commands of {self.application_id}"
 
-    def _digest(self) -> str:
-        payload = [command.to_dict(self.tree) for command in self.tree.get_commands()]
+    async def _digest(self) -> str:
+        words = Words()
+        payload = [
+            await command.get_translated_payload(self.tree, words) for command in self.tree.get_commands()
+        ]
         return hashlib.sha256(json.dumps(payload, sort_keys=True).encode()).hexdigest()
 
     async def _sync(self) -> int:
@@ -107,6 +117,6 @@ class Conch(commands.Bot):
         sent = await self.tree.sync()
         (admin_id,) = [command.id for command in sent if command.name == rights.NAME]
         await self._marks.set(id_mark, str(admin_id))
-        await self._marks.set(self._mark, self._digest())
+        await self._marks.set(self._mark, await self._digest())
         log.info("%d commands sent to Discord", len(sent))
         return admin_id

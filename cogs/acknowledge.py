@@ -10,6 +10,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.errors import BotError, StorageError
+from bot.domain.language import read_by
 from bot.posting import texts
 
 log = logging.getLogger(__name__)
@@ -113,7 +114,8 @@ async def _try(interaction: discord.Interaction[Any], call: Awaitable[T]) -> T |
 
 @contextlib.asynccontextmanager
 async def errors_told(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
-    """Around what a click or form does: the tree's error hook sees commands alone."""
+    """Around what a click or form does, in the language of who does it: the tree's own hooks see commands alone."""
+    read_by(interaction.locale.value)
     try:
         yield
     except Exception as error:  # noqa: BLE001 - every error becomes words

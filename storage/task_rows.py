@@ -63,4 +63,5 @@ def task_of(row: sqlite3.Row) -> Task:
         erased_at=row["erased_at"],
         parent_id=row["parent_id"],
         removed_by=row["removed_by"],
+        language=row["language"],
     )

@@ -535,10 +535,10 @@ def _insert(tx: Transaction, task: Task) -> None:
         INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration,
           resolution, prompt, camera, enhance, first_frame_path, last_frame_path, provider, price_micros,
           list_micros, upload_limit, state, created_at, changed_at, due_at, approval_until, polls,
-          parent_id, private)
+          parent_id, private, language)
         VALUES (:id, :interaction, :ordinal, :server, :channel, :member, :mode, :model, :duration,
           :resolution, :prompt, :camera, :enhance, :first, :last, :provider, :price,
-          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0, :parent, :private)
+          :list, :upload_limit, 'held', :at, :at, :due, :approval_until, 0, :parent, :private, :language)
         """,
         id=task.id,
         interaction=task.interaction_id,
@@ -564,6 +564,7 @@ def _insert(tx: Transaction, task: Task) -> None:
         approval_until=task.approval_until,
         private=int(task.private),
         parent=task.parent_id,
+        language=task.language,
     )
     ledger.hold(tx, task)
     _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")

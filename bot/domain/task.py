@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.domain.catalog import Format, Mode
+from bot.domain.language import ENGLISH
 
 
 class TaskState(StrEnum):
@@ -61,7 +62,7 @@ class Task:
     click is waited for, `waiting_since` once that or a pause of the server is over. `charged_micros` is what the
     provider itself says it charged. `erase_asked_at` is when the member wanted its words and pictures gone.
     `parent_id` is the clip that this one goes on from; `removed_by` whoever had the posted clip removed.
-    What is `private` is shown to its member alone.
+    What is `private` is shown to its member alone. `language` is the member's, for what is told of the task.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Task:
     parent_id: str | None = None
     removed_by: int | None = None
     private: bool = False
+    language: str = ENGLISH
 
     @property
     def erased(self) -> bool:

@@ -17,6 +17,7 @@ from bot.domain.errors import (
     StaleTask,
     WrongShape,
 )
+from bot.domain.language import reader
 from bot.domain.limits import LimitHit, Scope, explain
 from bot.domain.money import dollars
 from bot.domain.ports import Clock, NewId
@@ -318,6 +319,7 @@ class Requests:
                 changed_at=at,
                 due_at=at + _ANNOUNCE_MILLISECONDS,
                 parent_id=order.parent_id,
+                language=reader(),
             )
             for ordinal in range(order.count)
         ]

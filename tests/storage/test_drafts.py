@@ -74,7 +74,7 @@ async def test_private_is_kept_with_the_task(database: Database) -> None:
 async def test_tasks_of_before_are_not_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, real = tmp_path / "conch.db", migrate._FOLDER
     before = tmp_path / "migrations"
-    shutil.copytree(real, before, ignore=shutil.ignore_patterns("__pycache__", "0005_*"))
+    shutil.copytree(real, before, ignore=shutil.ignore_patterns("__pycache__", "0005_*", "0006_*"))
     monkeypatch.setattr(migrate, "_FOLDER", before)
     migrate.upgrade(path)
     with closing(sqlite3.connect(path)) as file, file:

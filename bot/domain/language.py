@@ -1,0 +1,146 @@
+"""Our words in the language of whoever reads them.
+
+Code holds the English words; `bot/languages/*.po` holds the others under them, one file for each language.
+The reader is set once, where an interaction or a task comes in, and everything below speaks their language.
+"""
+
+import contextlib
+import gettext
+import importlib.resources
+import io
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from functools import lru_cache
+from string import Formatter
+from typing import NamedTuple
+
+from babel.messages import mofile, pofile
+
+ENGLISH = "en-US"
+#: By Discord's names of them, https://discord.com/developers/docs/reference#locales.
+LANGUAGES = (ENGLISH, "zh-CN", "es-ES", "pt-BR", "ja", "fr", "de")
+#: The context of what is written down in English and told in the reader's language.
+KEPT = "kept"
+#: The context of the names of commands and options, which Discord wants in small letters and without spaces.
+NAME = "name"
+#: Characters in the titles, labels and buttons of a form, in any language.
+SHORT = 45
+_REMEMBERED = 4096
+
+_reader: ContextVar[str] = ContextVar("reader", default=ENGLISH)
+
+
+class _Pattern(NamedTuple):
+    """A note's English words as they are found again, and what they are in the catalogue."""
+
+    words: re.Pattern[str]
+    template: str
+
+
+class _Catalogue(NamedTuple):
+    words: gettext.NullTranslations
+    notes: tuple[_Pattern, ...]
+
+
+_catalogues: dict[str, _Catalogue] = {ENGLISH: _Catalogue(gettext.NullTranslations(), ())}
+
+
+def load() -> None:
+    """Read every language's file, about a tenth of a second each: before the event loop has work, or in a thread."""
+    for language in LANGUAGES:
+        if language not in _catalogues:
+            _catalogues[language] = _read(language)
+
+
+def _read(language: str) -> _Catalogue:
+    file = importlib.resources.files("bot.languages").joinpath(f"{language}.po")
+    with file.open("rb") as source:
+        catalogue = pofile.read_po(source, abort_invalid=True)
+    packed = io.BytesIO()
+    mofile.write_mo(packed, catalogue)
+    packed.seek(0)
+    notes = (str(message.id) for message in catalogue if message.context == KEPT)
+    # The most particular first: of two that fit, the one with more words of its own is meant.
+    ordered = sorted(notes, key=lambda note: -len(re.sub(r"\{[^}]*\}", "", note)))
+    return _Catalogue(gettext.GNUTranslations(packed), tuple(_Pattern(_pattern(one), one) for one in ordered))
+
+
+def language_of(locale: str) -> str:
+    """Ours for one of Discord's locales: its own, a related one such as `es-ES` for `es-419`, else English."""
+    if locale in LANGUAGES:
+        return locale
+    family = locale.partition("-")[0]
+    return next((one for one in LANGUAGES if one.partition("-")[0] == family), ENGLISH)
+
+
+def reader() -> str:
+    return _reader.get()
+
+
+def read_by(locale: str) -> None:
+    """From here on, in this asyncio task, words are for somebody with this locale of Discord's."""
+    _reader.set(language_of(locale))
+
+
+@contextlib.contextmanager
+def reading(locale: str) -> Iterator[None]:
+    """Words within are for somebody with this locale."""
+    before = _reader.set(language_of(locale))
+    try:
+        yield
+    finally:
+        _reader.reset(before)
+
+
+def tr(text: str, /, **values: object) -> str:
+    """These words, with their values, for the reader."""
+    words = _words().gettext(text)
+    return words.format(**values) if values else words
+
+
+def trn(one: str, many: str, number: int, /, **values: object) -> str:
+    """These words for a `number` of things, which they name `{number}` where they tell it."""
+    return _words().ngettext(one, many, number).format(number=number, **values)
+
+
+def short(text: str, /, **values: object) -> str:
+    """As `tr`, of words that have room for `SHORT` characters in every language."""
+    return tr(text, **values)
+
+
+def named(text: str) -> str:
+    """The name of a command or option for the reader."""
+    return _words().pgettext(NAME, text)
+
+
+def kept(text: str, /, **values: object) -> str:
+    """Words for the database and the log: English, told later by `said`."""
+    return text.format(**values) if values else text
+
+
+def said(note: str) -> str:
+    """What was `kept`, for the reader. Words that are not ours, such as a provider's, stay as they are."""
+    return _said(note, _reader.get())
+
+
+@lru_cache(_REMEMBERED)
+def _said(note: str, language: str) -> str:
+    catalogue = _catalogues[language]
+    for pattern in catalogue.notes:
+        if found := pattern.words.fullmatch(note):
+            values = {name: _said(value, language) for name, value in found.groupdict().items()}
+            return catalogue.words.pgettext(KEPT, pattern.template).format(**values)
+    return note
+
+
+def _pattern(template: str) -> re.Pattern[str]:
+    pieces = [
+        re.escape(before) + (f"(?P<{name}>.+?)" if name else "")
+        for before, name, _, _ in Formatter().parse(template)
+    ]
+    return re.compile("".join(pieces), re.DOTALL)
+
+
+def _words() -> gettext.NullTranslations:
+    return _catalogues[_reader.get()].words
