@@ -246,7 +246,7 @@ async def build(
             catalog,
             cancel_button=cancel_button,
             clip_buttons=under_clip,
-            ready_at=timetable.ready_at,
+            timetable=timetable,
             monotonic=monotonic,
         )
         hooks, links = await _public(settings, stores.marks, clock)

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from simcord.components import walk_components
+
 from bot.demo.pictures import harbour
 from bot.demo.standin import DiscordStandIn
 from bot.demo.world import Channel, Member, Message
@@ -48,11 +50,11 @@ class Conversation:
                 self._say(f"\nConch{again}\n" + "\n".join(f"  {line}" for line in text.splitlines()))
 
     def _readable(self, message: Message) -> str:
-        text = message.content.replace(self._member.mention, f"@{self._member.name}")
+        text = message.words.replace(self._member.mention, f"@{self._member.name}")
         text = re.sub(r"<t:(\d+):\w>", "soon", text).replace("**", "").replace("-# ", "")
         files = [f"📎 {file.filename} ({file.size / 1e6:.2f} MB)" for file in message.attachments]
         buttons = " ".join(
-            f"[{part.get('label')}]" for row in message.components for part in row.get("components", [])
+            f"[{part['label']}]" for part in walk_components(message.components) if "label" in part
         )
         return "\n".join([text, *files, buttons]).strip()
 
@@ -107,8 +109,8 @@ async def _watch(
     def finished() -> bool:
         talk.update()
         messages = discord.messages(channel)
-        posted = sum(bool(message.attachments) and "is ready" in message.content for message in messages)
-        linked = sum("Ready: " in message.content for message in messages)
+        posted = sum(bool(message.attachments) and "is ready" in message.words for message in messages)
+        linked = sum("Ready: " in message.words for message in messages)
         return posted == linked == modes
 
     await _until(discord, bot, finished, _CLIPS_SECONDS)

@@ -1,13 +1,14 @@
 """The world of the stand-in: servers, channels and members, what they show, and what happened so far."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import discord
 from simcord.backend.models import Overwrite
+from simcord.components import walk_components
 from simcord.enums import OverwriteType
 
 from bot.demo.backend import LOADING, Ping, StrictBackend
@@ -25,6 +26,7 @@ BOT_PERMISSIONS: Final = discord.Permissions(
 )
 _EVERYONE: Final = discord.Permissions(view_channel=True, use_application_commands=True)
 _SHOWN_REQUESTS: Final = 15
+_TEXT_DISPLAY: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,16 @@ class Message:
     ephemeral: bool
     loading: bool
     nonce: str | int | None
+
+    @property
+    def words(self) -> str:
+        """All that it says, whichever way it is laid out."""
+        return words_of(self.content, self.components)
+
+
+def words_of(content: str, components: Iterable[Mapping[str, Any]]) -> str:
+    displays = [part["content"] for part in walk_components(components) if part["type"] == _TEXT_DISPLAY]
+    return "\n".join(filter(None, [content, *displays]))
 
 
 def see(backend: StrictBackend, stored: Any) -> Message:

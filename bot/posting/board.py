@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,11 +13,14 @@ import discord
 
 from bot.domain.catalog import Catalog
 from bot.domain.errors import DeliveryError, StorageError
+from bot.domain.language import reading, short
 from bot.domain.ports import Posted
 from bot.domain.task import FINAL, Task, TaskState
 from bot.posting import texts
 from bot.posting.delivery import Delivery
-from bot.posting.frames import noted, with_frames
+from bot.posting.frames import shown_pictures, with_frames
+from bot.posting.progress import Progress, Row, picture_urls
+from bot.services.timetable import Timetable
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -31,6 +35,9 @@ _AT_ONCE = 4
 _REMEMBERED = 10_000
 #: How often it is looked whether Discord has let the bot in.
 _LOGIN_SECONDS = 1.0
+#: How often the bar of a clip that a provider has is drawn anew.
+_LOOK_SECONDS = 10.0
+_AT_A_PROVIDER = frozenset({TaskState.QUEUED, TaskState.PROCESSING})
 
 
 @dataclass(slots=True)
@@ -43,11 +50,20 @@ class _Message:
     drawn: str | None = None
     #: What it says of its pictures, below what is drawn.
     note: str = ""
+    #: Names of the files it carries; None where that was before a restart.
+    pictures: tuple[str, ...] | None = None
     next_edit: float = 0
+    #: When it is looked whether time alone has changed it.
+    look_again: float = math.inf
     failures: int = 0
     progress: dict[str, int] = field(default_factory=dict)
     interaction: discord.Interaction[Any] | None = None
     token_until: float = 0
+
+    @property
+    def due(self) -> float:
+        """When it may be redrawn and is worth it."""
+        return self.next_edit if self.dirty else max(self.next_edit, self.look_again)
 
 
 class Board(Delivery):
@@ -61,13 +77,13 @@ class Board(Delivery):
         *,
         cancel_button: Callable[[str, str], discord.ui.Item[Any]],
         clip_buttons: Callable[[Task], discord.ui.View],
-        ready_at: Callable[[Task], int | None],
+        timetable: Timetable,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(client, catalog, monotonic, clip_buttons=clip_buttons)
         self._tasks = tasks
         self._cancel_button = cancel_button
-        self._ready_at = ready_at
+        self._timetable = timetable
         self._messages: dict[int, _Message] = {}
         self._wake = asyncio.Event()
 
@@ -78,20 +94,17 @@ class Board(Delivery):
         message = self._message(tasks[0])
         message.interaction = interaction
         message.token_until = self._monotonic() + _TOKEN_SECONDS
-        content = await self._content(tasks, message)
 
         async def send(files: list[discord.File], note: str) -> discord.InteractionMessage:
-            message.note = note
+            drawing = await self._first_drawing(tasks, message, files, note)
             return await interaction.edit_original_response(
-                content=noted(content, message.note),
-                view=self._view(tasks),
-                attachments=files,
-                allowed_mentions=discord.AllowedMentions.none(),
+                view=drawing.view(), attachments=files, allowed_mentions=discord.AllowedMentions.none()
             )
 
-        sent = await with_frames(tasks[0], send)
-        message.drawn, message.next_edit = content, self._monotonic() + EDIT_SECONDS
-        return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
+        with reading(tasks[0].language):
+            sent = await with_frames(tasks[0], send)
+        self._was_drawn(message)
+        return Posted(sent.channel.id, sent.id, picture_urls(sent))
 
     async def announce(self, tasks: list[Task]) -> Posted:
         """The progress message of tasks that a crash left without one: the one whose answer was lost, else a new one.
@@ -101,13 +114,11 @@ class Board(Delivery):
         self._must_be_logged_in()
         first, message = tasks[0], self._message(tasks[0])
         message.interaction = None
-        content = await self._content(tasks, message)
 
         async def send(files: list[discord.File], note: str) -> discord.Message:
-            message.note = note
+            drawing = await self._first_drawing(tasks, message, files, note)
             return await channel.send(
-                noted(content, message.note),
-                view=self._view(tasks) or discord.utils.MISSING,
+                view=drawing.view(),
                 files=files,
                 nonce=f"p{first.interaction_id}",
                 allowed_mentions=discord.AllowedMentions.none(),
@@ -118,13 +129,25 @@ class Board(Delivery):
             # The command itself, not the task: its answer stands there since before its pictures were prepared.
             since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
             sent = await self._find(channel, first, since, carries_clip=False)
-            sent = sent or await with_frames(first, send)
+            with reading(first.language):
+                sent = sent or await with_frames(first, send)
         except discord.HTTPException as error:
             raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
         except (aiohttp.ClientError, OSError) as error:
             raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
-        message.drawn, message.next_edit = content, self._monotonic() + EDIT_SECONDS
-        return Posted(sent.channel.id, sent.id, tuple(file.url for file in sent.attachments))
+        self._was_drawn(message)
+        return Posted(sent.channel.id, sent.id, picture_urls(sent))
+
+    async def _first_drawing(
+        self, tasks: Sequence[Task], message: _Message, files: Sequence[discord.File], note: str
+    ) -> Progress:
+        message.note, message.pictures = note, tuple(file.filename for file in files)
+        drawing = await self._drawing(tasks, message)
+        message.drawn = drawing.words
+        return drawing
+
+    def _was_drawn(self, message: _Message) -> None:
+        message.next_edit = self._monotonic() + EDIT_SECONDS
 
     # --------------------------------------------------------------- redrawing
 
@@ -152,20 +175,20 @@ class Board(Delivery):
         if self._client.user is None:
             return _LOGIN_SECONDS
         now = self._monotonic()
-        dirty = [message for message in self._messages.values() if message.dirty]
-        ready = [message for message in dirty if message.next_edit <= now][:_AT_ONCE]
+        ready = [message for message in self._messages.values() if message.due <= now][:_AT_ONCE]
         await asyncio.gather(*(self._redraw(message) for message in ready))
-        left = [message.next_edit for message in self._messages.values() if message.dirty]
-        return max(0.01, min(left) - self._monotonic()) if left else None
+        first = min((message.due for message in self._messages.values()), default=math.inf)
+        return max(0.01, first - self._monotonic()) if first < math.inf else None
 
     async def _redraw(self, message: _Message) -> None:
-        message.dirty = False
+        message.dirty, message.look_again = False, math.inf
         message.next_edit = self._monotonic() + EDIT_SECONDS
         try:
             tasks = await self._tasks.of_interaction(message.interaction_id)
             ended = all(task.state in FINAL for task in tasks)
             if tasks and self._in_reach(message, tasks[0]):
-                await self._draw(message, tasks, ended=ended)
+                with reading(tasks[0].language):
+                    await self._draw(message, tasks, ended=ended)
             elif not ended:
                 return
             if ended:
@@ -178,14 +201,16 @@ class Board(Delivery):
             self._give_up(message)
 
     async def _draw(self, message: _Message, tasks: Sequence[Task], *, ended: bool) -> None:
-        content = await self._content(tasks, message)
-        if content != message.drawn:
-            await self._edit(message, tasks, content, ended=ended)
-            message.drawn, message.failures = content, 0
+        drawing = await self._drawing(tasks, message)
+        if drawing.words != message.drawn:
+            await self._edit(message, tasks[0], drawing, ended=ended)
+            message.drawn, message.failures = drawing.words, 0
+        if any(self._expected(task) is not None for task in tasks):
+            message.look_again = self._monotonic() + _LOOK_SECONDS
 
     def _give_up(self, message: _Message) -> None:
         """Draw it no more while this process runs, whatever its tasks still do."""
-        message.given_up, message.dirty = True, False
+        message.given_up, message.dirty, message.look_again = True, False, math.inf
         while len(self._messages) > _REMEMBERED:
             self._messages.pop(next(iter(self._messages)))
 
@@ -209,10 +234,11 @@ class Board(Delivery):
             message.dirty = True
             message.next_edit = self._monotonic() + EDIT_SECONDS * 2**message.failures
 
-    async def _edit(self, message: _Message, tasks: Sequence[Task], content: str, *, ended: bool) -> None:
-        changes: dict[str, Any] = {"content": noted(content, message.note), "view": self._view(tasks)}
+    async def _edit(self, message: _Message, first: Task, drawing: Progress, *, ended: bool) -> None:
+        # A message from before it was laid out like this has words, which a layout may not have beside it.
+        changes: dict[str, Any] = {"content": None, "view": drawing.view()}
         if ended:
-            changes = {"content": content, "view": None, "attachments": []}
+            changes["attachments"] = []
         changes["allowed_mentions"] = discord.AllowedMentions.none()
         interaction = message.interaction
         if interaction is not None and self._monotonic() < message.token_until:
@@ -224,7 +250,6 @@ class Board(Delivery):
                 message.interaction = None
             else:
                 return
-        first = tasks[0]
         if not self._in_reach(message, first):
             return
         channel = self._client.get_partial_messageable(
@@ -250,40 +275,48 @@ class Board(Delivery):
 
     # ----------------------------------------------------------------- drawing
 
-    async def _content(self, tasks: Sequence[Task], message: _Message) -> str:
-        lines = [_number(task, tasks) + await self._line(task, message) for task in tasks]
-        if not all(task.state in FINAL for task in tasks):
-            lines.insert(0, texts.progress_head(tasks[0], self._catalog))
-            if tasks[0].private and message.interaction is not None:
-                lines.append(texts.ALONE)
-        return texts.cut("\n".join(lines))
+    async def _drawing(self, tasks: Sequence[Task], message: _Message) -> Progress:
+        first = tasks[0]
+        rows = [
+            Row(_number(task, tasks) + await self._line(task, message), self._button(task, tasks))
+            for task in tasks
+        ]
+        if all(task.state in FINAL for task in tasks):
+            return Progress(tuple(rows))
+        notes = [message.note, texts.alone() if first.private and message.interaction is not None else ""]
+        return Progress(
+            tuple(rows),
+            title=texts.progress_title(first, self._catalog),
+            prompt=texts.wanted(first, length=300),
+            pictures=shown_pictures(first) if message.pictures is None else message.pictures,
+            notes=tuple(filter(None, notes)),
+        )
 
     async def _line(self, task: Task, message: _Message) -> str:
         held = task.state is TaskState.HELD
         ahead = await self._tasks.ahead_of(task) if held else 0
         paused = await self._tasks.pause_reason(task.server_id) if held else None
-        waiting = task.state in {TaskState.QUEUED, TaskState.PROCESSING}
-        ready_at = self._ready_at(task) if waiting else None
+        waiting = task.state in _AT_A_PROVIDER
         return texts.status_line(
             task,
             self._catalog,
             ahead=ahead,
-            progress=message.progress.get(task.id),
-            ready_at=ready_at,
+            progress=message.progress.get(task.id) if waiting else None,
+            expected=self._expected(task),
+            ready_at=self._timetable.ready_at(task) if waiting else None,
             paused=paused,
         )
 
-    def _view(self, tasks: Sequence[Task]) -> discord.ui.View | None:
-        """A Cancel button for each clip that has not ended."""
-        running = [
-            task for task in tasks if task.state not in FINAL and task.state is not TaskState.SUCCEEDED
-        ]
-        if not running:
+    def _expected(self, task: Task) -> int | None:
+        """How far it should be, in percent, where time alone moves it on."""
+        return self._timetable.percent(task) if task.state in _AT_A_PROVIDER else None
+
+    def _button(self, task: Task, tasks: Sequence[Task]) -> discord.ui.Item[Any] | None:
+        """Cancel, for a clip that has not ended."""
+        if task.state in FINAL or task.state is TaskState.SUCCEEDED:
             return None
-        view = discord.ui.View(timeout=None)
-        for task in running:
-            view.add_item(self._cancel_button(task.id, f"Cancel {_number(task, tasks)}".strip(" .")))
-        return view
+        label = short("Cancel") if len(tasks) == 1 else short("Cancel {number}", number=task.ordinal + 1)
+        return self._cancel_button(task.id, label)
 
     def _message(self, task: Task) -> _Message:
         return self._messages.setdefault(task.interaction_id, _Message(task.interaction_id))

@@ -18,6 +18,7 @@ from bot.domain.ports import Posted
 from bot.domain.task import Task
 from bot.media import kinds
 from bot.posting import texts
+from bot.posting.progress import words_of
 
 log = logging.getLogger(__name__)
 
@@ -153,8 +154,9 @@ class Delivery:
         try:
             async for message in own_messages(self._client, place, since):
                 # A prompt may contain any words, but not begin a message.
-                carries = message.content.startswith(texts.ready_head(task))
-                if f"`{task.id}`" in message.content and carries is carries_clip:
+                words = words_of(message)
+                carries = words.startswith(texts.ready_head(task))
+                if f"`{task.id}`" in words and carries is carries_clip:
                     return message
         except discord.Forbidden:
             log.warning("task %s: may not read the channel's history, so the nonce alone must do", task.id)

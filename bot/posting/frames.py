@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import discord
 
-from bot.domain.task import Task
+from bot.domain.task import Frame, Task
 from bot.posting import texts
 from bot.posting.delivery import is_too_large
 
@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 #: Stands in a message that had to go without its pictures.
 NOT_SHOWN = "-# The pictures are too large to be shown here."
+_NAME = "{}-frame.jpg"
 _Sent = TypeVar("_Sent", bound=discord.Message)
 
 
@@ -39,10 +40,20 @@ def noted(content: str, note: str) -> str:
     return texts.cut(f"{content}\n{note}", f"\n{note}") if note else content
 
 
+def shown_pictures(task: Task) -> tuple[str, ...]:
+    """The names of the pictures that a message from before a restart carries: those that got an address from it."""
+    return tuple(_NAME.format(which) for which, frame in _frames(task) if frame.url is not None)
+
+
 def _files(task: Task) -> list[discord.File]:
     """The checked pictures, in the order first, last."""
     return [
-        discord.File(frame.path, filename=f"{which}-frame.jpg")
-        for which, frame in (("first", task.first_frame), ("last", task.last_frame))
-        if frame is not None and Path(frame.path).exists()
+        discord.File(frame.path, filename=_NAME.format(which))
+        for which, frame in _frames(task)
+        if Path(frame.path).exists()
     ]
+
+
+def _frames(task: Task) -> list[tuple[str, Frame]]:
+    both = (("first", task.first_frame), ("last", task.last_frame))
+    return [(which, frame) for which, frame in both if frame is not None]

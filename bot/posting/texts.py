@@ -1,6 +1,7 @@
 """What members read about their clips. Pure functions; a prompt can never mention anyone or break the layout."""
 
 from bot.domain.catalog import Catalog
+from bot.domain.language import named, said, tr
 from bot.domain.money import dollars
 from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.plain import plain as plain  # noqa: PLC0414 - what is posted calls it texts.plain
@@ -10,19 +11,15 @@ from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as the file `link.txt` beside the message.
 LONGEST_LINK = 1000
-#: Under the progress of a private clip, as long as its answer can be edited.
-ALONE = (
-    "-# Only you see this. After 15 minutes `/tasks list` tells the rest; the clip comes by direct message."
-)
 _BAR = 10
 _DIRECT = "@me"
 
 
-def cut(text: str, more: str = "\n…") -> str:
-    """At most one message, ended at a whole line."""
-    if len(text) <= MESSAGE_LENGTH:
+def cut(text: str, more: str = "\n…", *, length: int = MESSAGE_LENGTH) -> str:
+    """At most `length` characters, ended at a whole line."""
+    if len(text) <= length:
         return text
-    return text[: MESSAGE_LENGTH - len(more)].rsplit("\n", 1)[0] + more
+    return text[: length - len(more)].rsplit("\n", 1)[0] + more
 
 
 def quoted(prompt: str, camera: str | None, *, length: int) -> str:
@@ -38,7 +35,9 @@ def wanted(task: Task, *, length: int) -> str:
 
 
 def erased(task: Task) -> str:
-    return "erased by its member" if task.erase_asked_at is not None else "erased, as its time was over"
+    if task.erase_asked_at is not None:
+        return tr("erased by its member")
+    return tr("erased, as its time was over")
 
 
 def task_format(task: Task, catalog: Catalog) -> str:
@@ -61,10 +60,20 @@ def link_of(task: Task) -> str:
     return message_link(server, task.message_channel_id or 0, task.message_id or 0)
 
 
-def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
+def progress_title(task: Task, catalog: Catalog) -> str:
     return (
-        f"**{task_format(task, catalog)}** · {dollars(task.price_micros)} · {provider_label(task, catalog)}\n"
-        f"{wanted(task, length=length)}"
+        f"**{task_format(task, catalog)}** · {dollars(task.price_micros)} · {provider_label(task, catalog)}"
+    )
+
+
+def progress_head(task: Task, catalog: Catalog, *, length: int = 300) -> str:
+    return f"{progress_title(task, catalog)}\n{wanted(task, length=length)}"
+
+
+def alone() -> str:
+    """Under the progress of a private clip, as long as its answer can be edited."""
+    return "-# " + tr(
+        "Only you see this. After 15 minutes `/tasks list` tells the rest; the clip comes by direct message."
     )
 
 
@@ -74,77 +83,126 @@ def status_line(
     *,
     ahead: int = 0,
     progress: int | None = None,
+    expected: int | None = None,
     ready_at: int | None = None,
     paused: str | None = None,
 ) -> str:
-    """Where one clip is now. `progress` is percent; `ready_at` is milliseconds since 1970.
+    """Where one clip is now. `ready_at` is milliseconds since 1970.
+
+    `progress` is the percentage that the provider tells, `expected` the one that clips of this kind had at this age.
 
     `paused` is why the task's server makes no clips just now, None where it does.
     """
-    name = provider_label(task, catalog)
+    name, bar = provider_label(task, catalog), _bar(progress, expected)
     match task.state:
         case TaskState.HELD if task.approval_until is not None:
-            until = f"<t:{task.approval_until // 1000}:f>"
-            text = f"✋ Waits for a moderator's approval until {until}. {_price(task)} is held; cancelling is free."
+            text = tr(
+                "✋ Waits for a moderator's approval until {moment}.", moment=_moment(task.approval_until)
+            )
+            text = f"{text} {_held(task)}"
         case TaskState.HELD:
-            text = f"⏳ {_waiting(task, name, ahead, paused)} {_price(task)} is held; cancelling is free."
+            text = f"⏳ {_waiting(task, name, ahead, paused)} {_held(task)}"
         case TaskState.SUBMITTING:
-            text = f"📤 Being handed to {name}."
+            text = tr("📤 Being handed to {provider}.", provider=name)
         case TaskState.QUEUED:
-            text = f"🕒 In {name}'s queue{_expected(ready_at)}."
+            text = _made("🕒", tr("In {provider}'s queue", provider=name), task, bar, ready_at)
         case TaskState.PROCESSING:
-            text = f"🎬 {_bar(progress)}{name} is making it{_expected(ready_at)}."
+            text = _made("🎬", tr("{provider} is making it", provider=name), task, bar, ready_at)
         case _:
             text = _outcome(task, name)
     return f"{text} `{task.id}`"
 
 
+def _held(task: Task) -> str:
+    return tr("{price} is held; cancelling is free.", price=_price(task))
+
+
 def _waiting(task: Task, name: str, ahead: int, paused: str | None) -> str:
     if paused is not None:
-        return f"Paused by an admin: {_sentence(paused)}"
+        return tr("Paused by an admin: {reason}", reason=_sentence(paused))
     if task.problem:
-        return f"{name} takes no more jobs just now; it is asked again by itself."
-    return f"Waiting, {ahead} ahead." if ahead else "Waiting, next in line."
+        return tr("{provider} takes no more jobs just now; it is asked again by itself.", provider=name)
+    if ahead:
+        return tr("Waiting, {number} ahead.", number=ahead)
+    return tr("Waiting, next in line.")
+
+
+def _made(sign: str, words: str, task: Task, bar: str, ready_at: int | None) -> str:
+    """How far a clip is that a provider has: Discord keeps the times up to date by itself."""
+    parts = [f"{sign} {bar}", words] if bar else [f"{sign} {words}"]
+    if task.submitted_at is not None:
+        parts.append(tr("sent {moment}", moment=_relative(task.submitted_at)))
+    if ready_at is not None:
+        parts.append(tr("ready about {moment}", moment=_relative(ready_at)))
+    return " · ".join(parts)
 
 
 def _outcome(task: Task, name: str) -> str:
     match task.state:
         case TaskState.SUCCEEDED:
             return _ready(task)
-        case TaskState.DELIVERED if task.removed_by is not None:
-            return f"🗑️ Deleted by <@{task.removed_by}>."
         case TaskState.DELIVERED:
-            return (
-                "✅ Handed to you in private."
-                if task.problem == HANDED_OVER
-                else f"✅ Ready: {link_of(task)}"
-            )
+            return _delivered(task)
         case TaskState.FAILED:
             return _failed(task)
         case TaskState.CANCELLED:
-            return f"🚫 {_reason(task, 'cancelled')} {_price(task)} was given back."
+            reason = _reason(task, tr("Cancelled."))
+            return tr("🚫 {reason} {price} was given back.", reason=reason, price=_price(task))
         case _:
-            return (
-                f"⏸️ {name} gives no result so far: {_reason(task)} {_price(task)} stays held until the outcome "
-                f"is known; if the clip comes, it {'is sent to you' if task.private else 'is posted here'}."
-            )
+            return _parked(task, name)
+
+
+def _delivered(task: Task) -> str:
+    if task.removed_by is not None:
+        return tr("🗑️ Deleted by {who}.", who=f"<@{task.removed_by}>")
+    if task.problem == HANDED_OVER:
+        return tr("✅ Handed to you in private.")
+    return tr("✅ Ready: {link}", link=link_of(task))
+
+
+def _parked(task: Task, name: str) -> str:
+    reason = _reason(task, _no_reason())
+    if task.private:
+        return tr(
+            "⏸️ {provider} gives no result so far: {reason} {price} stays held until the outcome is known; if the "
+            "clip comes, it is sent to you.",
+            provider=name,
+            reason=reason,
+            price=_price(task),
+        )
+    return tr(
+        "⏸️ {provider} gives no result so far: {reason} {price} stays held until the outcome is known; if the clip "
+        "comes, it is posted here.",
+        provider=name,
+        reason=reason,
+        price=_price(task),
+    )
 
 
 def _failed(task: Task) -> str:
     if (task.problem or "").startswith((SETTLED, UNCOLLECTED)):
-        return f"❌ It ended without a clip: {_reason(task)}"
-    otherwise = "the reason was erased" if task.erased else "no reason was given"
-    return f"❌ It failed and {_price(task)} was given back: {_reason(task, otherwise)}"
+        return tr("❌ It ended without a clip: {reason}", reason=_reason(task, _no_reason()))
+    reason = _reason(task, tr("The reason was erased.") if task.erased else _no_reason())
+    return tr("❌ It failed and {price} was given back: {reason}", price=_price(task), reason=reason)
+
+
+def _no_reason() -> str:
+    return tr("No reason was given.")
 
 
 def _ready(task: Task) -> str:
     if task.due_at is None and (task.problem or "").startswith("the provider's file"):
-        return f"📦 {_reason(task)} The operator has been told."
+        return tr("📦 {reason} The operator has been told.", reason=_reason(task, _no_reason()))
     if task.due_at is None:
-        return f"📦 It is ready but could not be posted. `/tasks show task:{task.id}` hands it to you."
+        return tr(
+            "📦 It is ready but could not be posted. {command} hands it to you.",
+            command=f"`/{named('tasks')} {named('show')} {named('task')}:{task.id}`",
+        )
     if task.problem:
-        return "📥 It is ready; posting it did not work yet and is tried again by itself."
-    return f"📥 It is ready and on its way {'to your direct messages' if task.private else 'here'}."
+        return tr("📥 It is ready; posting it did not work yet and is tried again by itself.")
+    if task.private:
+        return tr("📥 It is ready and on its way to your direct messages.")
+    return tr("📥 It is ready and on its way here.")
 
 
 def _price(task: Task) -> str:
@@ -153,12 +211,14 @@ def _price(task: Task) -> str:
 
 def ready_head(task: Task) -> str:
     """How the message that carries a clip begins; no other message of the bot does."""
-    return f"<@{task.member_id}> your clip is ready."
+    return tr("{who} your clip is ready.", who=f"<@{task.member_id}>")
 
 
 def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel) -> str:
     """The message that carries a finished clip, or the link to it."""
-    paid = dollars(cost_micros) + (" (more than was held)" if cost_micros > task.price_micros else "")
+    paid = dollars(cost_micros)
+    if cost_micros > task.price_micros:
+        paid = tr("{price} (more than was held)", price=paid)
     lines = [
         ready_head(task),
         quoted(task.prompt, task.camera, length=700),
@@ -172,42 +232,78 @@ def parcel_words(parcel: Parcel) -> list[str]:
     """What was done to a clip so that Discord takes it, and where it can be had as it was; empty for nothing."""
     link = parcel.link
     if parcel.file is None and link:
-        where = "here" if link.own else "from the provider"
-        until = _until(link, "soon, links are short-lived")
-        return [f"The clip is too large for Discord; get it {where} {until}: {_address(link)}"]
+        return [_instead(link)]
     if parcel.change is Change.NONE:
         return []
-    done = f"-# {parcel.change.capitalize()}"
-    if link is None:
-        return [f"{done}."]
+    done = (
+        tr("Made smaller to fit.")
+        if parcel.change is Change.SMALLER
+        else tr("Converted so that it plays everywhere.")
+    )
+    return [f"-# {done}" if link is None else f"-# {done} {_original(link)}"]
+
+
+def _instead(link: Link) -> str:
+    """Where a clip can be had that no message can carry."""
+    address = _address(link)
+    if link.own:
+        return tr(
+            "The clip is too large for Discord; get it here until {moment}: {address}",
+            moment=_until(link),
+            address=address,
+        )
+    if link.expires_at is None:
+        return tr(
+            "The clip is too large for Discord; get it from the provider soon, links are short-lived: {address}",
+            address=address,
+        )
+    return tr(
+        "The clip is too large for Discord; get it from the provider until {moment}: {address}",
+        moment=_until(link),
+        address=address,
+    )
+
+
+def _original(link: Link) -> str:
     # In angle brackets, or Discord would show the same clip a second time below the message.
     address = f"<{link.url}>" if len(link.url) <= LONGEST_LINK else _address(link)
-    where = "" if link.own else " at the provider"
-    return [f"{done}; the original{where} {_until(link, 'for a short time')}: {address}"]
-
-
-def _until(link: Link, unknown: str) -> str:
-    return f"until <t:{link.expires_at // 1000}:f>" if link.expires_at else unknown
+    if link.own:
+        return tr("The original until {moment}: {address}", moment=_until(link), address=address)
+    if link.expires_at is None:
+        return tr("The original at the provider for a short time: {address}", address=address)
+    return tr("The original at the provider until {moment}: {address}", moment=_until(link), address=address)
 
 
 def _address(link: Link) -> str:
-    return link.url if len(link.url) <= LONGEST_LINK else "the link is in the file"
+    return link.url if len(link.url) <= LONGEST_LINK else tr("the link is in the file")
 
 
-def _bar(progress: int | None) -> str:
-    if progress is None:
-        return ""
-    percent = max(0, min(100, progress))
-    full = percent * _BAR // 100
-    return f"{'▰' * full}{'▱' * (_BAR - full)} {percent} % · "
+def _bar(progress: int | None, expected: int | None) -> str:
+    """With a number where a provider gives one; what is expected is drawn in whole tenths and ends before the end."""
+    if progress is not None:
+        percent = max(0, min(100, progress))
+        return f"{_drawn(percent * _BAR // 100)} {percent} %"
+    return "" if expected is None else _drawn(max(0, min(_BAR - 1, expected * _BAR // 100)))
 
 
-def _expected(ready_at: int | None) -> str:
-    return f", ready about <t:{ready_at // 1000}:R>" if ready_at is not None else ""
+def _drawn(full: int) -> str:
+    return "▰" * full + "▱" * (_BAR - full)
 
 
-def _reason(task: Task, otherwise: str = "no reason was given") -> str:
-    return _sentence(task.problem or otherwise)
+def _until(link: Link) -> str:
+    return _moment(link.expires_at or 0)
+
+
+def _moment(at: int) -> str:
+    return f"<t:{at // 1000}:f>"
+
+
+def _relative(at: int) -> str:
+    return f"<t:{at // 1000}:R>"
+
+
+def _reason(task: Task, otherwise: str) -> str:
+    return _sentence(said(task.problem)) if task.problem else otherwise
 
 
 def _sentence(words: str) -> str:

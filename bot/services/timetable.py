@@ -66,6 +66,14 @@ class Timetable:
             return None
         return (self.now() + remaining) // 10_000 * 10_000
 
+    def percent(self, task: Task) -> int | None:
+        """How far a clip at a provider should be, by the same clips; None where too few were made to tell."""
+        kind, age = Kind.of(task), self.age(task)
+        if task.submitted_at is None or not self._forecast.knows(kind):
+            return None
+        remaining = self._forecast.remaining(kind, age)
+        return 100 if remaining is None else age * 100 // max(1, age + remaining)
+
     def overdue(self, task: Task) -> bool:
         return self.age(task) > self._deadline
 

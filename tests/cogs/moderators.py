@@ -4,7 +4,7 @@ from typing import Any
 
 import discord
 
-from tests.cogs.scene import Scene
+from tests.cogs.scene import Scene, says
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -47,7 +47,7 @@ async def told_in(scene: Scene, **switches: bool) -> Any:
 
 def said(scene: Scene, channel: Any) -> list[str]:
     """What stands in a channel, oldest first."""
-    return [str(message.content) for message in scene.shown(channel)]
+    return [str(says(message)) for message in scene.shown(channel)]
 
 
 def labels(scene: Scene, channel: Any) -> list[str]:

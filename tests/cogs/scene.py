@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from simcord.interactions import base_payload
 
 from bot import app as composition
+from bot.demo.world import words_of
 from bot.domain.errors import BotError
 from bot.domain.parcel import Parcel
 from bot.domain.ports import Posted
@@ -246,7 +247,12 @@ def told(result: Any) -> str:
 
 def drawn(scene: Scene) -> str:
     """What Alice's newest progress message says."""
-    return str(next(one.content for one in reversed(scene.shown()) if one.interaction_metadata))
+    return says(next(one for one in reversed(scene.shown()) if one.interaction_metadata))
+
+
+def says(message: Any) -> str:
+    """All that one of simcord's messages says, whichever way it is laid out."""
+    return words_of(message.content or "", message.components)
 
 
 async def nothing_happened(scene: Scene) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
 from tests.cogs.overrides import override
-from tests.cogs.scene import Scene, drawn, nothing_happened, told
+from tests.cogs.scene import Scene, drawn, nothing_happened, says, told
 from tests.cogs.test_tasks import listed
 
 REASON = (3, "the budget is being counted")
@@ -90,7 +90,7 @@ async def test_another_servers_messages_are_not_drawn_anew(scene: Scene) -> None
     before = len(scene.env.http_requests)
     await scene.redraw()
     assert len(scene.env.http_requests) == before
-    assert "Waiting, next in line." in scene.shown(there.channel)[0].content
+    assert "Waiting, next in line." in says(scene.shown(there.channel)[0])
 
 
 async def test_to_resume_what_is_not_paused_changes_nothing(scene: Scene) -> None:

@@ -17,7 +17,7 @@ from cogs.animate import NAME, pictures_of
 from storage.database import Database
 from tests.cogs.fixtures import Open
 from tests.cogs.pictures import picture
-from tests.cogs.scene import Scene, drawn, told
+from tests.cogs.scene import Scene, drawn, says, told
 
 MESSAGE_COMMAND, MODAL = 3, 5
 CAT, DOG, COW = (("cat.png", picture()), ("dog.jpg", picture("JPEG")), ("cow.webp", picture("WEBP")))
@@ -162,7 +162,7 @@ async def test_it_works_in_threads_and_in_the_text_of_voice_channels(scene: Scen
         form = await scene.alice.context_menu(place, NAME, await message(scene, CAT, channel=place))
         await scene.alice.submit_modal(form, {"prompt": "it purrs", **_filled(form)})
         assert (await scene.tasks())[-1].channel_id == place.id
-        assert "it purrs" in scene.shown(place)[-1].content
+        assert "it purrs" in says(scene.shown(place)[-1])
 
 
 async def test_the_form_comes_at_once_whatever_the_disk_does(

@@ -11,7 +11,7 @@ from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from tests.cogs.clips import click, fill_in, forge, posted
 from tests.cogs.limiting import deeds
-from tests.cogs.scene import Scene, told
+from tests.cogs.scene import Scene, says, told
 
 
 async def delete(scene: Scene, task: Task, member: Any = None, reason: str = "") -> str:
@@ -54,7 +54,7 @@ async def test_history_list_and_progress_say_so(scene: Scene, real_clip: bytes) 
     await scene.pass_time(EDIT_SECONDS)
     await scene.redraw()
     gone = f"🗑️ Deleted by <@{scene.alice.id}>. `{task.id}`"
-    assert scene.shown()[0].content == gone
+    assert says(scene.shown()[0]) == gone
     listed = await scene.alice.slash(scene.channel, "tasks list")
     assert gone in listed.response.embeds[0].description
     shown = told(await scene.alice.slash(scene.channel, "tasks show", task=task.id))

@@ -12,7 +12,7 @@ from cogs.animate import NAME
 from tests.cogs import moderators
 from tests.cogs.fixtures import Open
 from tests.cogs.pictures import picture
-from tests.cogs.scene import Scene, told
+from tests.cogs.scene import Scene, says, told
 
 SECRET = "a whale in a top hat"
 FIRST: dict[str, Any] = {"first_frame": ("first.png", picture())}
@@ -66,16 +66,16 @@ async def test_progress_is_the_members_alone_and_the_clip_comes_by_direct_messag
     ready(scene, real_clip)
     answer = await asked(scene)
     assert answer.response.ephemeral
-    assert SECRET in answer.response.content
-    assert "cancelling is free" in answer.response.content
-    assert texts.ALONE in answer.response.content
+    assert SECRET in says(answer.response)
+    assert "cancelling is free" in says(answer.response)
+    assert texts.alone() in says(answer.response)
     await scene.step(4)
     await scene.redraw()
     (clip,) = direct(scene)
     assert clip.content.startswith(f"<@{scene.alice.id}> your clip is ready.")
     assert scene.env.backend.cdn.get(clip.attachments[0]["url"]) == real_clip
     link = f"https://discord.com/channels/@me/{scene.alice.user.dm_channel.id}/{clip.id}"
-    assert answer.response.content == f"✅ Ready: {link} `{(await scene.task()).id}`"
+    assert says(answer.response) == f"✅ Ready: {link} `{(await scene.task()).id}`"
     assert unseen(scene)
 
 
@@ -91,7 +91,7 @@ async def test_its_frames_go_to_the_provider_from_the_private_answer(scene: Scen
 
 async def test_a_command_that_is_not_private_is_not(scene: Scene) -> None:
     await scene.video(prompt=SECRET)
-    assert SECRET in scene.shown()[0].content
+    assert SECRET in says(scene.shown()[0])
     assert not (await scene.task()).private
 
 
@@ -112,7 +112,7 @@ async def test_animate_image_can_be_private(scene: Scene) -> None:
     form = await scene.alice.context_menu(scene.channel, NAME, posted)
     values = {"prompt": SECRET, "format": ["hailuo-02/5/512p"], "private": True}
     answer = await scene.alice.submit_modal(form, values)
-    assert SECRET in answer.response.content
+    assert SECRET in says(answer.response)
     assert answer.response.ephemeral
     assert [one.id for one in scene.env.backend.made if not one.is_ephemeral] == [posted.id]
 
@@ -121,7 +121,7 @@ async def test_an_offer_of_shapes_stays_private_too(scene: Scene) -> None:
     answer = await asked(scene, "image", first_frame=("wide.png", picture(size=(1600, 400))))
     assert "It can be made to fit" in told(answer)
     clicked = await scene.alice.click(answer.response, label="Crop")
-    assert SECRET in clicked.response.content
+    assert SECRET in says(clicked.response)
     assert (await scene.task()).private
     assert unseen(scene)
 
@@ -133,14 +133,14 @@ async def test_after_fifteen_minutes_progress_is_told_by_the_list_alone(
     scene: Scene, real_clip: bytes
 ) -> None:
     answer = await asked(scene)
-    before = answer.response.content
+    before = says(answer.response)
     await scene.pass_time(15 * 60)
     ready(scene, real_clip)
     await scene.step(4)
     scene.env.backend.http_requests.clear()
     await scene.redraw()
     assert scene.env.http_requests == []
-    assert answer.response.content == before
+    assert says(answer.response) == before
     assert await scene.app.database.read("SELECT 1 FROM tasks WHERE end_shown = 0") == []
     listed = await scene.alice.slash(scene.channel, "tasks list")
     assert "✅ Ready: https://discord.com/channels/@me/" in listed.response.embeds[0].description
@@ -186,7 +186,7 @@ async def test_what_a_crash_left_without_an_answer_is_announced_to_the_member(
     await scene.step(5)
     await scene.redraw()
     progress, clip = direct(scene)
-    assert progress.content.startswith("✅ Ready: https://discord.com/channels/@me/")
+    assert says(progress).startswith("✅ Ready: https://discord.com/channels/@me/")
     assert clip.attachments
     assert scene.shown() == []
     assert unseen_requests(scene)
@@ -204,7 +204,7 @@ async def test_with_direct_messages_closed_the_clip_is_kept_and_handed_over(
     await scene.step(4)
     await scene.redraw()
     task = await scene.task()
-    assert f"`/tasks show task:{task.id}` hands it to you." in answer.response.content
+    assert f"`/tasks show task:{task.id}` hands it to you." in says(answer.response)
     assert (direct(scene), scene.shown()) == ([], [])
     assert "direct messages are closed to the bot" in (task.problem or "")
     shown = await scene.alice.slash(scene.channel, "tasks show", task=task.id)
@@ -285,7 +285,7 @@ async def test_moderators_are_asked_without_prompt_and_picture_and_never_in_the_
     assert (SECRET in question.content, question.attachments) == (False, [])
     await moderators.click(scene, channel, "Approve")
     await moderators.tell(scene)
-    assert SECRET not in scene.shown(channel)[0].content
+    assert SECRET not in says(scene.shown(channel)[0])
     assert scene.shown() == []
 
 
@@ -294,5 +294,5 @@ async def test_without_an_open_moderators_channel_a_private_question_stays_unask
     scene.env.inject_error("*", f"/channels/{channel.id}/messages", status=403, code=50001, times=None)
     answer = await asked(scene)
     await moderators.tell(scene)
-    assert "Waits for a moderator's approval" in answer.response.content
+    assert "Waits for a moderator's approval" in says(answer.response)
     assert (scene.shown(), scene.shown(channel)) == ([], [])

@@ -21,7 +21,7 @@ from cogs.pages import Turn
 from tests.cogs.fixtures import Open
 from tests.cogs.forging import press
 from tests.cogs.pictures import picture
-from tests.cogs.scene import Scene, told
+from tests.cogs.scene import Scene, says, told
 from tests.media.reaping import until
 from tests.posting.test_texts import CATALOG, a_task
 
@@ -331,7 +331,7 @@ async def test_a_clip_too_large_for_the_answer_is_made_smaller(scene: Scene, rea
     result = await show(scene)
     (file,) = result.response.attachments
     assert len(scene.env.backend.cdn.get(file.url)) <= len(real_clip) // 2
-    assert "-# Made smaller to fit; the original at the provider until <t:" in told(result)
+    assert "-# Made smaller to fit. The original at the provider until <t:" in told(result)
     assert (await scene.task()).state is TaskState.DELIVERED
     assert scene.files() == []
 
@@ -397,7 +397,7 @@ async def test_cancel_gives_the_price_back_and_redraws_the_message(scene: Scene)
     assert await cancel(scene) == "Cancelled; nothing was spent. `task0001`"
     await scene.pass_time(3)
     await scene.redraw()
-    assert scene.shown()[0].content.startswith("🚫 Cancelled by the member. $0.3294 was given back.")
+    assert says(scene.shown()[0]).startswith("🚫 Cancelled by the member. $0.3294 was given back.")
 
 
 async def test_cancel_after_the_submit_says_that_it_is_billed(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from bot.domain.task import TaskState
 from storage.database import Database, Transaction
 from tests.cogs.fixtures import Open
 from tests.cogs.pictures import animated, picture
-from tests.cogs.scene import Scene, drawn, nothing_happened, told
+from tests.cogs.scene import Scene, drawn, nothing_happened, says, told
 
 FIRST: dict[str, Any] = {"first_frame": ("first.png", picture())}
 BOTH: dict[str, Any] = {**FIRST, "last_frame": ("last.jpg", picture("JPEG", (500, 400)))}
@@ -47,8 +47,8 @@ async def test_every_mode_goes_from_the_command_to_a_playable_clip(
     assert (task.state, task.format.id) == (TaskState.DELIVERED, made)
     assert scene.env.backend.cdn.get(clip.attachments[0]["url"]) == real_clip
     link = f"https://discord.com/channels/{scene.guild.id}/{scene.channel.id}/{clip.id}"
-    assert progress.content == f"✅ Ready: {link} `{task.id}`"
-    assert (progress.components, progress.attachments) == ([], [])
+    assert says(progress) == f"✅ Ready: {link} `{task.id}`"
+    assert (len(progress.components), progress.attachments) == (1, [])
     assert [name.split("/")[0] for name in scene.files()] == ["ends", *("frames" for _ in frames)]
 
 
@@ -192,7 +192,7 @@ async def test_a_price_stays_held_where_the_progress_message_fails(scene: Scene)
     await scene.video()
     await scene.step()
     assert (await scene.task()).job_id == "task_1"
-    assert "`task0001`" in scene.shown()[-1].content
+    assert "`task0001`" in says(scene.shown()[-1])
 
 
 # --------------------------------------------------------------------- refusals

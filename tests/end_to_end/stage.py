@@ -155,7 +155,7 @@ class Stage:
 
         def said() -> list[Message]:
             found = [*asked.followups, asked.response]
-            return [message for message in found if message and message.content != PRIVATELY]
+            return [message for message in found if message and message.words != PRIVATELY]
 
         await self.until(said)
         return said()[0]
@@ -166,7 +166,7 @@ class Stage:
     def clips(self, channel: Channel | None = None) -> list[Message]:
         """The messages that carry a finished clip, or a link to it."""
         messages = self.discord.messages(channel or self.channel)
-        return [message for message in messages if "your clip is ready" in message.content]
+        return [message for message in messages if "your clip is ready" in message.words]
 
     def progress(self, channel: Channel | None = None) -> list[Message]:
         """The other messages that everyone sees."""
@@ -184,7 +184,7 @@ class Stage:
         """Wait until so many clips are posted and the progress messages link to all of them."""
 
         def links() -> int:
-            return sum(message.content.count("✅ Ready: ") for message in self.progress(channel))
+            return sum(message.words.count("✅ Ready: ") for message in self.progress(channel))
 
         await self.until(lambda: len(self.clips(channel)) >= clips <= links(), seconds)
 

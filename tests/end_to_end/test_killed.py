@@ -112,7 +112,7 @@ def check(stage: Stage) -> None:
     (clip,) = stage.clips()
     assert len(clip.attachments) == 1
     assert len(stage.mindvideo.jobs) == len(stage.charged()) == 1
-    assert all("✅ Ready: " in message.content for message in stage.progress())
+    assert all("✅ Ready: " in message.words for message in stage.progress())
     stage.check_books()
     assert stage.files() == []
     stage.check_stand_ins()

@@ -31,7 +31,7 @@ async def with_a_parked_task(stage: Stage) -> tuple[Process, str, str]:
 
 
 def progress(stage: Stage) -> str:
-    return "".join(message.content for message in stage.progress()).replace("\\", "")
+    return "".join(message.words for message in stage.progress()).replace("\\", "")
 
 
 def ledger(stage: Stage) -> list[tuple[str, int]]:

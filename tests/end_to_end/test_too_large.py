@@ -29,7 +29,7 @@ async def test_a_clip_that_is_refused_comes_smaller_and_once(stage: Stage, clip:
     (message,) = stage.clips()
     (attachment,) = message.attachments
     assert 0 < attachment.size <= len(clip) // 2
-    assert "-# Made smaller to fit; the original at the provider" in message.content
+    assert "-# Made smaller to fit. The original at the provider" in message.words
     assert stage.files() == []
 
 
@@ -41,8 +41,8 @@ async def test_a_clip_that_no_message_takes_comes_as_the_providers_link(stage: S
     (message,) = stage.clips()
     (task,) = stage.rows("SELECT * FROM tasks")
     assert message.attachments == ()
-    assert "too large for Discord; get it from the provider" in message.content
-    assert task["clip_url"] in message.content
+    assert "too large for Discord; get it from the provider" in message.words
+    assert task["clip_url"] in message.words
 
 
 async def test_the_original_can_be_fetched_from_the_bot_over_a_restart(hosting: Stage, clip: bytes) -> None:
@@ -51,7 +51,7 @@ async def test_the_original_can_be_fetched_from_the_bot_over_a_restart(hosting: 
     await hosting.ask("video text", prompt="a paper boat")
     await hosting.linked()
     (message,) = hosting.clips()
-    (link,) = re.findall(r"get it here until <t:\d+:f>: (\S+)", message.content)
+    (link,) = re.findall(r"get it here until <t:\d+:f>: (\S+)", message.words)
     async with httpx.AsyncClient(trust_env=False) as outside:
         assert (await outside.get(link)).content == clip
         await bot.stop()

@@ -39,7 +39,7 @@ async def test_a_called_webhook_brings_the_clip_at_once(
 ) -> None:
     await stage.start()
     await stage.ask("video text", prompt="a paper boat")
-    await stage.until(lambda: any("In Runware's queue" in message.content for message in stage.progress()))
+    await stage.until(lambda: any("In Runware's queue" in message.words for message in stage.progress()))
     (job,) = runware.jobs.values()
     address = job.input["webhookURL"]
     assert address.startswith(f"{stage.settings['PUBLIC_URL']}/hooks/")

@@ -130,8 +130,8 @@ async def test_a_command_ends_as_a_clip(
     assert begun
     wish = sent_body(stage)["input"]
     assert wish["prompt"] == "a paper boat [Pan left]"
-    assert f"**{label}** · $" in begun.content
-    assert "> a paper boat [Pan left]" in begun.content
+    assert f"**{label}** · $" in begun.words
+    assert "> a paper boat [Pan left]" in begun.words
     assert [wish[f"{name}_image"] for name in given] == [file.url for file in begun.attachments]
     for file in begun.attachments:
         sees_only_upright_pixels(stage.discord.attachment_bytes(file.url))
@@ -149,8 +149,8 @@ async def test_a_command_ends_as_a_clip(
     ]
     progress = await scene.linked()
     link = f"https://discord.com/channels/{stage.server.id}/{scene.channel.id}/{posted.id}"
-    assert progress.content == f"✅ Ready: {link} `{task['id']}`"
-    assert (progress.attachments, progress.components) == ((), ())
+    assert progress.words == f"✅ Ready: {link} `{task['id']}`"
+    assert (progress.attachments, len(progress.components)) == ((), 1)
     price = task["price_micros"]
     assert scene.ledger() == [("hold", price, 0), ("settle", -price, 123_400)]
     assert stage.booked()[job] == stage.charged()[job] == 123_400
@@ -173,7 +173,7 @@ async def test_three_clips_are_three_tasks_charges_and_messages(scene: Scene) ->
     charged = [scene.stage.charged()[job] for job in await scene.jobs(3)]
     assert len(charged) == len(scene.tasks()) == 3
     assert sum(charged) == sum(spent for _, _, spent in scene.ledger())
-    assert all(f"/{message.id} " in progress.content for message in posted)
+    assert all(f"/{message.id} " in progress.words for message in posted)
     assert [kind for kind, *_ in scene.ledger()].count("settle") == 3
 
 
@@ -225,7 +225,7 @@ async def test_a_clip_above_the_limit_is_made_smaller(scene: Scene, clip: bytes)
     (posted,) = await scene.clips()
     (task,) = scene.tasks()
     assert len(file_of(stage, posted)) <= 10 * 2**20
-    assert "-# Made smaller to fit; the original at the provider for a short time" in posted.content
+    assert "-# Made smaller to fit. The original at the provider for a short time" in posted.content
     assert f"<{task['clip_url']}>" in posted.content
 
 
@@ -250,13 +250,13 @@ async def test_a_clip_that_can_be_posted_nowhere_is_handed_over(scene: Scene, cl
     (job,) = await scene.jobs()
     await stage.discord.deny(scene.channel, "send_messages")
     stage.mindvideo.finish(job)
-    await stage.until(lambda: "could not be posted" in stage.progress(scene.channel)[0].content)
+    await stage.until(lambda: "could not be posted" in stage.progress(scene.channel)[0].words)
     (task,) = scene.tasks()
     assert stage.files() == [f"clips/{task['id']}.mp4"]
     shown = await scene.say("tasks show", task=task["id"])
     assert shown.ephemeral
     assert file_of(stage, shown) == clip
-    await stage.until(lambda: "✅ Handed to you" in stage.progress(scene.channel)[0].content)
+    await stage.until(lambda: "✅ Handed to you" in stage.progress(scene.channel)[0].words)
     assert [row["state"] for row in scene.tasks()] == ["delivered"]
     assert stage.files() == []
 
@@ -338,7 +338,7 @@ async def test_waiting_clips_are_cancelled_by_their_owner_alone(scene: Scene) ->
     for job in running:
         stage.mindvideo.finish(job)
     progress = await scene.linked(2)
-    assert progress.content.count("was given back") == 2
+    assert progress.words.count("was given back") == 2
     assert [row["state"] for row in scene.tasks()] == ["delivered"] * 2 + ["cancelled"] * 2
     assert await scene.jobs(2) == running
 

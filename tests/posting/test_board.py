@@ -4,11 +4,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from simcord.components import walk_components
 
 from bot.domain.errors import DeliveryError
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
-from tests.cogs.scene import Scene, drawn
+from tests.cogs.pictures import picture
+from tests.cogs.scene import Scene, drawn, says
 
 ORIGINAL = "/webhooks/*/messages/@original"
 
@@ -53,8 +55,7 @@ async def test_the_first_drawing_quotes_the_prompt_and_offers_to_cancel(scene: S
 
 
 def buttons(scene: Scene) -> list[str]:
-    rows = scene.shown()[0].components
-    return [button["label"] for row in rows for button in row["components"]]
+    return [part["label"] for part in walk_components(scene.shown()[0].components) if "label" in part]
 
 
 async def test_edits_are_never_closer_than_the_pause(scene: Scene) -> None:
@@ -131,15 +132,15 @@ async def test_the_end_is_one_line_without_buttons_and_pictures(scene: Scene) ->
     task = await processing(scene)
     await end(scene, task)
     message = scene.shown()[0]
-    assert message.content == "❌ It failed and $0.3294 was given back: It crashed. `task0001`"
-    assert (message.components, message.attachments) == ([], [])
+    assert says(message) == "❌ It failed and $0.3294 was given back: It crashed. `task0001`"
+    assert (buttons(scene), message.attachments) == ([], [])
 
 
 async def test_the_end_is_drawn_by_the_bots_token_too(scene: Scene) -> None:
     task = await processing(scene)
     await scene.pass_time(60 * 60)
     await end(scene, task)
-    assert scene.shown()[0].components == []
+    assert buttons(scene) == []
     assert drawn(scene).startswith("❌")
 
 
@@ -156,7 +157,7 @@ async def test_a_button_stays_as_long_as_a_clip_may_be_stopped_or_waited_for(sce
     scene.app.board.changed(task)
     await scene.redraw()
     assert drawn(scene).endswith("📥 It is ready and on its way here. `task0001`")
-    assert scene.shown()[0].components == []
+    assert buttons(scene) == []
 
 
 async def test_several_clips_are_numbered_in_lines_and_buttons(scene: Scene) -> None:
@@ -182,8 +183,91 @@ async def test_four_clips_with_long_reasons_fit_into_one_message(scene: Scene, s
         await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 400)
         scene.app.board.changed(task)
     await scene.redraw()
-    assert len(drawn(scene)) <= 2000
+    assert len(drawn(scene)) <= 4000
     assert drawn(scene).endswith("`task0004`")
+
+
+# --------------------------------------------------------------------- layout
+
+
+def rows(scene: Scene) -> list[tuple[str, str | None]]:
+    """What stands in the box: the first words of each row, and what stands beside them."""
+    (box,) = scene.shown()[0].components
+    found = []
+    for part in box["components"]:
+        beside = part.get("accessory", {})
+        picture = beside.get("media", {}).get("url", "").rsplit("/", 1)[-1].partition("?")[0]
+        found.append(
+            (
+                next(iter(part.get("components", [part])))["content"][:9],
+                beside.get("label") or picture or None,
+            )
+        )
+    return found
+
+
+async def test_each_row_has_its_button_beside_it(scene: Scene) -> None:
+    await scene.video(count=2)
+    assert rows(scene) == [("**Hailuo ", None), ("1. ⏳ Wait", "Cancel 1"), ("2. ⏳ Wait", "Cancel 2")]
+
+
+async def test_pictures_stand_beside_what_is_made_of_them(scene: Scene) -> None:
+    await scene.video("transition", first_frame=("a.png", picture()), last_frame=("b.png", picture()))
+    both = [("**Hailuo ", "first-frame.jpg"), ("> a whale", "last-frame.jpg"), ("⏳ Waiting", "Cancel")]
+    assert rows(scene) == both
+    task = await scene.task()
+    assert [
+        frame and (frame.url or "").rsplit("/", 1)[-1] for frame in (task.first_frame, task.last_frame)
+    ] == [
+        "first-frame.jpg",
+        "last-frame.jpg",
+    ]
+
+
+async def test_one_picture_stands_beside_format_and_prompt_after_a_restart_too(scene: Scene) -> None:
+    await scene.video("image", first_frame=("a.png", picture()))
+    one = [("**Hailuo ", "first-frame.jpg"), ("⏳ Waiting", "Cancel")]
+    assert rows(scene) == one
+    await scene.restart()
+    await scene.admin("pause", reason="spam")
+    await scene.pass_time(EDIT_SECONDS)
+    await scene.redraw()
+    assert "Paused by an admin" in drawn(scene)
+    assert rows(scene) == [one[0], ("⏳ Paused ", "Cancel")]
+
+
+async def test_a_message_of_an_older_version_is_laid_out_anew(scene: Scene) -> None:
+    task = await scene.accepted()
+    (message,) = scene.shown()
+    message.content, message.components, message.flags = "words of before", [], 0
+    await scene.restart()
+    scene.app.board.changed(task)
+    await scene.redraw()
+    assert not message.content
+    assert "In MindVideo's queue" in drawn(scene)
+
+
+async def test_a_bar_grows_by_time_alone(scene: Scene, real_clip: Any) -> None:
+    scene.standin.clip, scene.standin.auto = real_clip, True
+    for _ in range(5):
+        await scene.video()
+        await scene.step(4)
+    await scene.redraw()
+    scene.standin.auto = False
+    task = await scene.accepted()
+    await scene.redraw()
+    before = drawn(scene)
+    assert 0 < before.count("▰") < 9
+    pause = await scene.app.board.redraw()
+    assert pause is not None
+    assert pause <= 10
+    await scene.pass_time(20)
+    await scene.redraw()
+    assert drawn(scene) != before
+    assert drawn(scene).count("▰") > before.count("▰")
+    await end(scene, task)
+    await scene.pass_time(EDIT_SECONDS)
+    assert await scene.app.board.redraw() is None
 
 
 # -------------------------------------------------------------------- trouble
@@ -254,7 +338,7 @@ async def test_tasks_without_a_message_get_one_by_the_bots_token(scene: Scene) -
     posted = await scene.app.board.announce([task])
     (message,) = scene.shown()
     assert (posted.channel_id, posted.message_id) == (scene.channel.id, message.id)
-    assert "Waiting, next in line" in message.content
+    assert "Waiting, next in line" in says(message)
 
 
 async def test_a_message_whose_answer_was_lost_is_found_instead(scene: Scene) -> None:
@@ -282,7 +366,7 @@ async def test_a_new_message_too_rests_before_its_first_edit(scene: Scene) -> No
         at=scene.now(),
     )
     await end(scene, task)
-    assert "Waiting" in scene.shown()[0].content
+    assert "Waiting" in says(scene.shown()[0])
 
 
 @pytest.mark.parametrize(("status", "code"), [(403, 50013), (503, 0)])
@@ -301,7 +385,7 @@ async def test_after_a_restart_the_old_message_goes_on(scene: Scene) -> None:
     await scene.app.engine.recover()
     await scene.redraw()
     (message,) = scene.shown()
-    assert "🕒 In MindVideo's queue" in message.content
+    assert "🕒 In MindVideo's queue" in says(message)
 
 
 async def test_the_queue_says_when_the_clip_should_be_ready(scene: Scene, real_clip: Any) -> None:
@@ -313,4 +397,4 @@ async def test_the_queue_says_when_the_clip_should_be_ready(scene: Scene, real_c
     scene.standin.auto = False
     await scene.accepted()
     await scene.redraw()
-    assert ", ready about <t:" in drawn(scene)
+    assert " · ready about <t:" in drawn(scene)

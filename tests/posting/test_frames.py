@@ -14,7 +14,7 @@ from bot.posting.board import EDIT_SECONDS
 from bot.posting.frames import NOT_SHOWN
 from tests.cogs.moderators import asking, labels, said, tell
 from tests.cogs.pictures import picture
-from tests.cogs.scene import Scene, drawn
+from tests.cogs.scene import Scene, drawn, says
 
 #: Bytes of a file in a server without boosts.
 LEAST = 10_485_760
@@ -58,7 +58,7 @@ async def test_the_worst_picture_is_shown_to_the_member_and_to_moderators(
     await tell(scene)
     for shown in (scene.shown()[0], scene.shown(channel)[0]):
         assert [file["filename"] for file in shown.attachments] == ["first-frame.jpg"]
-        assert NOT_SHOWN not in shown.content
+        assert NOT_SHOWN not in says(shown)
 
 
 async def test_a_progress_message_goes_without_pictures_that_are_too_large(
@@ -68,7 +68,7 @@ async def test_a_progress_message_goes_without_pictures_that_are_too_large(
     await scene.video("image", first_frame=("f.png", picture()))
     (message,) = scene.shown()
     assert message.attachments == []
-    assert message.content.splitlines()[2:] == [
+    assert says(message).splitlines()[2:] == [
         "⏳ Waiting, next in line. $0.3294 is held; cancelling is free. `task0002`",
         NOT_SHOWN,
     ]
@@ -88,7 +88,7 @@ async def test_a_message_by_the_bots_own_token_goes_without_them_too(scene: Scen
     await scene.app.board.announce(await scene.tasks())
     (message,) = scene.shown()
     assert message.attachments == []
-    assert message.content.endswith(f"`task0002`\n{NOT_SHOWN}")
+    assert says(message).endswith(f"`task0002`\n{NOT_SHOWN}")
 
 
 async def test_moderators_are_asked_without_pictures_that_are_too_large(scene: Scene, strict: Strict) -> None:

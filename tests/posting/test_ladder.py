@@ -43,7 +43,7 @@ async def test_a_clip_refused_once_comes_smaller_in_one_message_and_plays(
     assert len(smaller) <= len(real_clip) // 2
     with av.open(io.BytesIO(smaller)) as container:
         assert len(list(container.decode(video=0))) == 24
-    assert "-# Made smaller to fit; the original at the provider until <t:" in message.content
+    assert "-# Made smaller to fit. The original at the provider until <t:" in message.content
     assert ((await scene.task()).state, clip_files(scene)) == (TaskState.DELIVERED, [])
 
 

@@ -12,7 +12,7 @@ from storage.approvals import ApprovalStore
 from storage.servers import ServerStore
 from tests.cogs.fixtures import Open
 from tests.cogs.moderators import DAY, asked, asking, click, labels, said, tell
-from tests.cogs.scene import Scene
+from tests.cogs.scene import Scene, says
 from tests.cogs.test_buttons import press
 
 
@@ -146,7 +146,7 @@ async def test_a_member_left_without_progress_message_by_a_crash_gets_one(scene:
     assert said(scene, channel) == []
     await scene.pass_time(20)
     await tell(scene)
-    assert "Waits for a moderator's approval" in scene.shown()[-1].content
+    assert "Waits for a moderator's approval" in says(scene.shown()[-1])
     assert f"/{scene.shown()[-1].id})" in said(scene, channel)[0]
 
 

@@ -148,11 +148,12 @@ def test_a_task_on_its_way_to_the_provider_says_so() -> None:
 
 def test_a_queued_task_says_when_the_clip_should_be_ready() -> None:
     line = status(state=TaskState.QUEUED, submitted_at=10_000, ready_at=70_000)
-    assert line == "🕒 In MindVideo's queue, ready about <t:70:R>. `task0001`"
+    assert line == "🕒 In MindVideo's queue · sent <t:10:R> · ready about <t:70:R> `task0001`"
 
 
 def test_without_a_measurement_no_time_is_promised() -> None:
-    assert status(state=TaskState.QUEUED, submitted_at=10_000) == "🕒 In MindVideo's queue. `task0001`"
+    line = status(state=TaskState.QUEUED, submitted_at=10_000)
+    assert line == "🕒 In MindVideo's queue · sent <t:10:R> `task0001`"
 
 
 @pytest.mark.parametrize(
@@ -161,11 +162,25 @@ def test_without_a_measurement_no_time_is_promised() -> None:
 )
 def test_progress_is_a_bar_and_a_number(percent: int, bar: str) -> None:
     line = status(state=TaskState.PROCESSING, progress=percent)
-    assert line == f"🎬 {bar} · MindVideo is making it. `task0001`"
+    assert line == f"🎬 {bar} · MindVideo is making it `task0001`"
+
+
+@pytest.mark.parametrize(
+    ("expected", "bar"), [(0, "▱▱▱▱▱▱▱▱▱▱"), (47, "▰▰▰▰▱▱▱▱▱▱"), (100, "▰▰▰▰▰▰▰▰▰▱"), (250, "▰▰▰▰▰▰▰▰▰▱")]
+)
+def test_what_is_expected_is_a_bar_without_a_number_that_ends_before_the_end(expected: int, bar: str) -> None:
+    task = a_task(state=TaskState.PROCESSING)
+    line = texts.status_line(task, CATALOG, expected=expected)
+    assert line == f"🎬 {bar} · MindVideo is making it `task0001`"
+
+
+def test_a_providers_own_number_goes_before_what_is_expected() -> None:
+    task = a_task(state=TaskState.PROCESSING)
+    assert "▰▱▱▱▱▱▱▱▱▱ 12 %" in texts.status_line(task, CATALOG, progress=12, expected=80)
 
 
 def test_without_a_number_there_is_no_bar() -> None:
-    assert status(state=TaskState.PROCESSING) == "🎬 MindVideo is making it. `task0001`"
+    assert status(state=TaskState.PROCESSING) == "🎬 MindVideo is making it `task0001`"
 
 
 def test_a_finished_clip_is_on_its_way() -> None:
@@ -265,22 +280,22 @@ def test_an_own_link_is_called_no_providers() -> None:
         (
             Change.SMALLER,
             Link("https://bot/x", 70_000, own=True),
-            "-# Made smaller to fit; the original until <t:70:f>: <https://bot/x>",
+            "-# Made smaller to fit. The original until <t:70:f>: <https://bot/x>",
         ),
         (
             Change.SMALLER,
             Link("https://cdn/x", 70_000, own=False),
-            "-# Made smaller to fit; the original at the provider until <t:70:f>: <https://cdn/x>",
+            "-# Made smaller to fit. The original at the provider until <t:70:f>: <https://cdn/x>",
         ),
         (
             Change.SMALLER,
             Link("https://cdn/x", None, own=False),
-            "-# Made smaller to fit; the original at the provider for a short time: <https://cdn/x>",
+            "-# Made smaller to fit. The original at the provider for a short time: <https://cdn/x>",
         ),
         (
             Change.SMALLER,
             Link("https://cdn/" + "x" * 2000, 70_000, own=False),
-            "-# Made smaller to fit; the original at the provider until <t:70:f>: the link is in the file",
+            "-# Made smaller to fit. The original at the provider until <t:70:f>: the link is in the file",
         ),
     ],
 )

@@ -144,6 +144,20 @@ def test_nothing_is_promised_to_the_slowest_or_without_a_submit() -> None:
     assert table.ready_at(draft(1, provider=KEYED, format=FORMAT, created_at=START)) is None
 
 
+@pytest.mark.parametrize(("age", "percent"), [(0, 0), (15, 25), (45, 75), (60, 100), (90, 100)])
+def test_how_far_a_clip_should_be_is_told_by_the_last_ones(age: float, percent: int) -> None:
+    table = Table(taught(*[60_000] * 5))
+    assert table.percent(table.task(age)) == percent
+
+
+def test_how_far_a_clip_is_stays_unknown_until_enough_were_made_and_one_was_sent() -> None:
+    table = Table(taught(*[60_000] * 4))
+    assert table.percent(table.task(30)) is None
+    table.made(60)
+    assert table.percent(table.task(30)) == 50
+    assert table.percent(draft(1, provider=KEYED, format=FORMAT, created_at=START)) is None
+
+
 @pytest.mark.parametrize(("seconds", "later"), [(1, 1), (900, 900), (10**9, 900)])
 def test_no_look_is_put_off_beyond_a_quarter_of_an_hour(seconds: float, later: int) -> None:
     assert Table(Forecast()).after(seconds) == START + later * 1000
