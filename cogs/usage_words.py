@@ -18,7 +18,6 @@ _MODELS = 8
 def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None) -> str:
     """For the member; or for an admin who asks about the member with this id."""
     clips = "your clips" if member_id is None else f"the clips of <@{member_id}>"
-    whose = "your" if member_id is None else "their"
     lines = [f"What {clips} cost in this server, by the calendar of {texts.plain(usage.zone)}:"]
     if usage.this_month:
         lines += [
@@ -33,7 +32,10 @@ def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None)
         personal_first = sorted(usage.limits, key=lambda one: not one.limit.personal)
         lines += [
             "**Limits**, of which the strictest decides",
-            *(_limit(one, whose, [other.limit for other in usage.limits]) for one in personal_first),
+            *(
+                _limit(one, [other.limit for other in usage.limits], own=member_id is None)
+                for one in personal_first
+            ),
         ]
     else:
         lines.append("No limit of this server applies.")
@@ -71,9 +73,9 @@ def _models(rows: Sequence[DaySpending], catalog: Catalog) -> list[str]:
     return lines
 
 
-def _limit(one: Counted, whose: str, others: Sequence[Limit]) -> str:
+def _limit(one: Counted, others: Sequence[Limit], *, own: bool) -> str:
     limit, used = one.limit, one.usage.total
-    name = name_of(limit, whose)
+    name = name_of(limit, own=own)
     most = stricter(limit, others)
     but = f", but the operator allows only {dollars(most.micros)}" if most else ""
     anew = (

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from enum import StrEnum
 
+from bot.domain.language import tr
 from bot.domain.money import dollars
 
 #: The server id of the operator's own limits, which hold in every server.
@@ -131,106 +132,164 @@ def _rank(limit: Limit, member_id: int, role_ids: frozenset[int]) -> int:
     return 1
 
 
-_OPERATORS = {
-    Scope.MEMBER: "{whose} limit",
-    Scope.SERVER: "the operator's budget for this server",
-    Scope.PROVIDER: "the operator's budget for this provider",
-    Scope.BOT: "the operator's budget",
-}
-_SPANS = {Period.DAY: "for one day", Period.MONTH: "for one month", Period.TOTAL: "in total"}
-_RATES = {Period.DAY: "a day", Period.MONTH: "a month", Period.TOTAL: "in total"}
-_EVERYWHERE = " over all servers"
+def name_of(limit: Limit, *, own: bool = True) -> str:
+    """What a member calls it, such as "your own limit for one day": a phrase that can be a sentence's subject.
 
-
-def name_of(limit: Limit, whose: str = "your") -> str:
-    """What a member calls it, such as "your own limit for one day". A role is its Discord mention."""
-    return f"{_named(limit, whose)} {_SPANS[limit.period]}{_where(limit)}"
-
-
-def _named(limit: Limit, whose: str) -> str:
-    if limit.server_id == OPERATOR:
-        return _OPERATORS[limit.scope].format(whose=whose)
-    match limit.scope:
-        case Scope.MEMBER:
-            return (
-                f"{whose} own limit in this server"
-                if limit.subject
-                else "this server's limit for each member"
-            )
-        case Scope.ROLE:
-            return f"the limit of {whose} role <@&{limit.subject}>"
+    `own`: it limits whoever reads this. A role is its Discord mention.
+    """
+    name = _named(limit, own=own)
+    match limit.period, _everywhere(limit):
+        case Period.DAY, True:
+            return tr("{limit} for one day over all servers", limit=name)
+        case Period.DAY, _:
+            return tr("{limit} for one day", limit=name)
+        case Period.MONTH, True:
+            return tr("{limit} for one month over all servers", limit=name)
+        case Period.MONTH, _:
+            return tr("{limit} for one month", limit=name)
+        case Period.TOTAL, True:
+            return tr("{limit} in total over all servers", limit=name)
         case _:
-            return "this server's budget"
+            return tr("{limit} in total", limit=name)
 
 
-def _where(limit: Limit) -> str:
+def _named(limit: Limit, *, own: bool) -> str:
+    if limit.server_id == OPERATOR:
+        return _named_of_operator(limit.scope, own=own)
+    match limit.scope:
+        case Scope.MEMBER if limit.subject:
+            return tr("your own limit in this server") if own else tr("their own limit in this server")
+        case Scope.MEMBER:
+            return tr("this server's limit for each member")
+        case Scope.ROLE:
+            role = f"<@&{limit.subject}>"
+            return (
+                tr("the limit of your role {role}", role=role)
+                if own
+                else tr("the limit of their role {role}", role=role)
+            )
+        case _:
+            return tr("this server's budget")
+
+
+def _named_of_operator(scope: Scope, *, own: bool) -> str:
+    match scope:
+        case Scope.SERVER:
+            return tr("the operator's budget for this server")
+        case Scope.PROVIDER:
+            return tr("the operator's budget for this provider")
+        case Scope.BOT:
+            return tr("the operator's budget")
+        case _:
+            return tr("your limit") if own else tr("their limit")
+
+
+def _everywhere(limit: Limit) -> bool:
     """Only what the operator lets a member spend counts beyond one server."""
-    return _EVERYWHERE if limit.scope is Scope.MEMBER and limit.server_id == OPERATOR else ""
+    return limit.scope is Scope.MEMBER and limit.server_id == OPERATOR
 
 
 def whom(limit: Limit) -> str:
     """What an admin calls those it holds for; members and roles are Discord mentions."""
     match limit.scope:
         case Scope.MEMBER:
-            return f"<@{limit.subject}>" if limit.subject else "each member"
+            return f"<@{limit.subject}>" if limit.subject else tr("each member")
         case Scope.ROLE:
             return f"<@&{limit.subject}>"
         case Scope.SERVER:
-            return "the whole server"
+            return tr("the whole server")
         case Scope.PROVIDER:
-            return "each provider"
+            return tr("each provider")
         case Scope.BOT:
-            return "all servers together"
+            return tr("all servers together")
 
 
 def each(period: Period) -> str:
     """As it stands behind an amount, such as "a day"."""
-    return _RATES[period]
+    match period:
+        case Period.DAY:
+            return tr("a day")
+        case Period.MONTH:
+            return tr("a month")
+        case Period.TOTAL:
+            return tr("in total")
 
 
 def rate(limit: Limit) -> str:
     """The amount and its period, such as "$2.00 a day"; where it counts in every server, that too."""
-    return f"{dollars(limit.micros)} {each(limit.period)}{_where(limit)}"
+    amount = dollars(limit.micros)
+    match limit.period, _everywhere(limit):
+        case Period.DAY, True:
+            return tr("{amount} a day over all servers", amount=amount)
+        case Period.DAY, _:
+            return tr("{amount} a day", amount=amount)
+        case Period.MONTH, True:
+            return tr("{amount} a month over all servers", amount=amount)
+        case Period.MONTH, _:
+            return tr("{amount} a month", amount=amount)
+        case Period.TOTAL, True:
+            return tr("{amount} in total over all servers", amount=amount)
+        case _:
+            return tr("{amount} in total", amount=amount)
 
 
 def explain(hit: LimitHit) -> str:
     """The rule, the numbers and when it changes (as a Discord timestamp), for the member who was refused."""
-    name, most, usage = name_of(hit.limit), hit.limit.micros, hit.usage
-    price, left = dollars(hit.price), dollars(max(0, most - usage.total))
-    numbers = (
-        f"{dollars(usage.spent)} spent and {dollars(usage.held)} held of {dollars(most)}, so {left} is left"
-    )
-    cost = f"That costs {price}, and"
+    limit, most, usage = hit.limit, hit.limit.micros, hit.usage
+    values = {
+        "price": dollars(hit.price),
+        "limit": name_of(limit),
+        "spent": dollars(usage.spent),
+        "held": dollars(usage.held),
+        "most": dollars(most),
+        "left": dollars(max(0, most - usage.total)),
+    }
     if most == 0:
-        return f"{cost} {name} is {dollars(most)}: it allows nothing. {_way_out(hit.limit)}"
+        why = tr("That costs {price}, and {limit} is {most}: it allows nothing.", **values)
+        return f"{why} {_way_out(limit)}"
     if hit.price > most:
-        return f"{cost} {name} is {dollars(most)}: too dear at any time. {_way_out(hit.limit)}"
+        why = tr("That costs {price}, and {limit} is {most}: too dear at any time.", **values)
+        return f"{why} {_way_out(limit)}"
+    if usage.total >= most and usage.spent + hit.price > most:
+        why = tr(
+            "That costs {price}, and {limit} is used up: {spent} spent and {held} held of {most}, so {left} is left.",
+            **values,
+        )
+        return f"{why} {_again(hit)}"
     if usage.spent + hit.price > most:
-        state = "is used up" if usage.total >= most else "leaves too little"
-        return f"{cost} {name} {state}: {numbers}. {_again(hit)}"
+        why = tr(
+            "That costs {price}, and {limit} leaves too little: {spent} spent and {held} held of {most}, so "
+            "{left} is left.",
+            **values,
+        )
+        return f"{why} {_again(hit)}"
     # Not "wait until one ends": a clip that is finished is spent, and leaves as little.
-    return (
-        f"{cost} tasks under way hold the rest of {name}: {numbers}. A clip that fails or is cancelled gives its "
-        f"hold back (`/tasks cancel` is free as long as it waits). {_else(hit)}"
+    why = tr(
+        "That costs {price}, and {limit} leaves too little, as tasks under way hold the rest: {spent} spent and "
+        "{held} held of {most}, so {left} is left. A clip that fails or is cancelled gives its hold back "
+        "(`/tasks cancel` is free as long as it waits).",
+        **values,
     )
+    return f"{why} {_else(hit)}"
 
 
 def _again(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
-        return f"It never starts anew by itself. {_way_out(hit.limit)}"
-    return f"It starts anew {_moment(hit)}."
+        never = tr("It never starts anew by itself.")
+        return f"{never} {_way_out(hit.limit)}"
+    return tr("It starts anew {when}.", when=_moment(hit))
 
 
 def _else(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
         return _way_out(hit.limit)
-    return f"Else it starts anew {_moment(hit)}."
+    return tr("Else it starts anew {when}.", when=_moment(hit))
 
 
 def _way_out(limit: Limit) -> str:
     if limit.server_id == OPERATOR:
-        return "Only the operator of this bot can raise it."
-    return "An admin of this server can raise it."
+        return tr("Only the operator of this bot can raise it.")
+    return tr("An admin of this server can raise it.")
 
 
 def _moment(hit: LimitHit) -> str:

@@ -40,7 +40,7 @@ async def test_every_limit_of_an_admin_is_named_with_numbers_time_and_a_way_out(
     name = await limit_for_alice(scene, kind, "0.6", period)
     assert await asks(scene, scene.alice) == ""
     words = await asks(scene, scene.alice)
-    assert f"That costs $0.3294, and tasks under way hold the rest of {name}" in words
+    assert f"That costs $0.3294, and {name} leaves too little, as tasks under way hold the rest" in words
     assert "$0.00 spent and $0.3294 held of $0.60, so $0.2706 is left" in words
     assert "A clip that fails or is cancelled gives its hold back (`/tasks cancel` is free" in words
     anew = (
@@ -181,7 +181,8 @@ async def test_what_was_spent_in_another_server_counts_against_the_operators_alo
         assert await asks(scene, scene.alice) == ""
         assert "in this server" in await asks(scene, scene.alice)
         words = await asks(scene, there.alice)
-        assert "your limit for one day over all servers: $0.00 spent and $0.6588 held of $0.75" in words
+        assert "your limit for one day over all servers leaves too little" in words
+        assert "as tasks under way hold the rest: $0.00 spent and $0.6588 held of $0.75" in words
 
 
 async def test_a_failed_clip_gives_the_room_back(scene: Scene) -> None:

@@ -271,7 +271,10 @@ async def test_what_running_tasks_hold_is_told_with_numbers_and_the_hour(open_bo
         await scene.video()
         words = told(await scene.video())
         midnight = scene.now() // 86_400_000 * 86_400 + 86_400
-        assert "tasks under way hold the rest of your limit for one day over all servers" in words
+        assert (
+            "your limit for one day over all servers leaves too little, as tasks under way hold the rest"
+            in words
+        )
         assert "$0.00 spent and $0.3294 held of $0.50, so $0.1706 is left" in words
         assert f"<t:{midnight}:R>" in words
         assert len(await scene.tasks()) == 1

@@ -119,7 +119,9 @@ def test_only_a_limit_with_nothing_left_is_called_used_up(spent: int, held: int,
 
 def test_tasks_under_way_that_hold_the_rest_give_it_back_only_where_they_fail() -> None:
     text = explain(hit(most=2_000_000, spent=1_000_000, held=900_000, price=280_000))
-    assert "tasks under way hold the rest of your limit for one day over all servers" in text
+    assert (
+        "your limit for one day over all servers leaves too little, as tasks under way hold the rest" in text
+    )
     assert "$1.00 spent and $0.90 held of $2.00, so $0.10 is left" in text
     assert "A clip that fails or is cancelled gives its hold back (`/tasks cancel` is free" in text
     assert text.endswith(f"Else it starts anew <t:{at('2026-11-21T00:00Z') // 1000}:R>.")
