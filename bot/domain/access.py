@@ -1,12 +1,13 @@
 """Who may make clips in a server, where, and with which words: its admins' rules, and what they say to a member."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
 from bot.domain import words
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr, trn
 from bot.domain.plain import plain
 from bot.domain.prose import sentence
 
@@ -14,10 +15,6 @@ MOST_WORDS = 500
 WORD_LENGTH = 100
 #: Characters of an admin's reason in a refusal: all 300 that may be given, with an escape before each.
 REASON_SHOWN = 600
-_OPENED = {
-    "channel": "every other one would be open",
-    "role": "members with any other or none could make clips",
-}
 #: Names in one sentence, so that it stays one.
 _NAMED = 20
 
@@ -67,8 +64,9 @@ class Rule:
     def effect(self) -> str:
         """For the record: allowed, denied, or until when."""
         if self.until is None:
-            return "allowed" if self.allowed else "denied"
-        return f"denied until {datetime.fromtimestamp(self.until / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+            return kept("allowed") if self.allowed else kept("denied")
+        until = datetime.fromtimestamp(self.until / 1000, UTC)
+        return kept("denied until {moment} UTC", moment=f"{until:%Y-%m-%d %H:%M}")
 
 
 # ------------------------------------------------------------------ changes
@@ -81,11 +79,22 @@ def with_denied(rules: Sequence[Rule], rule: Rule) -> list[Rule]:
     """
     others, allowed = _without(rules, rule.kind, rule.subject), _of(rules, rule.kind, allowed=True)
     if [one.key for one in allowed] == [rule.key]:
-        raise Refusal(
-            f"{rule.name} is the only {rule.kind} allowed; denied, {_OPENED[rule.kind]}. Allow another one first, or "
-            "remove the rule in `/admin access list`. Nothing was changed."
-        )
+        raise Refusal(_only_one(rule))
     return [*others, rule]
+
+
+def _only_one(rule: Rule) -> str:
+    if rule.kind is Kind.CHANNEL:
+        return tr(
+            "{channel} is the only channel allowed; denied, every other one would be open. Allow another one first, "
+            "or remove the rule in `/admin access list`. Nothing was changed.",
+            channel=rule.name,
+        )
+    return tr(
+        "{role} is the only role allowed; denied, members with any other or none could make clips. Allow another one "
+        "first, or remove the rule in `/admin access list`. Nothing was changed.",
+        role=rule.name,
+    )
 
 
 def with_allowed(rules: Sequence[Rule], kind: Kind, subject: str) -> list[Rule]:
@@ -99,7 +108,9 @@ def with_allowed(rules: Sequence[Rule], kind: Kind, subject: str) -> list[Rule]:
     rule = Rule(kind, subject, allowed=True)
     if kind in {Kind.MEMBER, Kind.WORD}:
         if not denied:
-            raise Refusal(f"{rule.name} is not blocked here. `/admin access list` shows all rules.")
+            raise Refusal(
+                tr("{rule} is not blocked here. `/admin access list` shows all rules.", rule=rule.name)
+            )
         return others
     if denied and not _of(others, kind, allowed=True):
         return others
@@ -122,31 +133,52 @@ def holds(rules: Sequence[Rule], kind: Kind) -> str:
         case Kind.ROLE:
             return _roles_hold(allowed, denied)
         case Kind.MEMBER:
-            return f"Blocked members: {len(denied)}."
+            return tr("Blocked members: {number}.", number=len(denied))
         case Kind.WORD:
-            return f"Blocked words: {len(denied)} of at most {MOST_WORDS}."
+            return tr("Blocked words: {number} of at most {most}.", number=len(denied), most=MOST_WORDS)
 
 
 def _channels_hold(allowed: Sequence[Rule], denied: Sequence[Rule]) -> str:
+    if allowed and denied:
+        return trn(
+            "From now on clips can be made only in {channels} and what lies in it, but not in {others}.",
+            "From now on clips can be made only in {channels} and what lies in them, but not in {others}.",
+            len(allowed),
+            channels=_all_of(allowed),
+            others=_one_of(denied),
+        )
     if allowed:
-        but = f", but not in {_listed(denied, 'or')}" if denied else ""
-        return f"From now on clips can be made only in {_listed(allowed, 'and')} and {_inside(allowed)}{but}."
+        return trn(
+            "From now on clips can be made only in {channels} and what lies in it.",
+            "From now on clips can be made only in {channels} and what lies in them.",
+            len(allowed),
+            channels=_all_of(allowed),
+        )
     if denied:
-        return f"Clips can be made everywhere but in {_listed(denied, 'and')} and {_inside(denied)}."
-    return "Clips can be made in every channel."
-
-
-def _inside(channels: Sequence[Rule]) -> str:
-    return f"what lies in {'it' if len(channels) == 1 else 'them'}"
+        return trn(
+            "Clips can be made everywhere but in {channels} and what lies in it.",
+            "Clips can be made everywhere but in {channels} and what lies in them.",
+            len(denied),
+            channels=_all_of(denied),
+        )
+    return tr("Clips can be made in every channel.")
 
 
 def _roles_hold(allowed: Sequence[Rule], denied: Sequence[Rule]) -> str:
+    if allowed and denied:
+        return tr(
+            "From now on only members with the role {roles} can make clips, and nobody with {others}.",
+            roles=_one_of(allowed),
+            others=_one_of(denied),
+        )
     if allowed:
-        but = f", and nobody with {_listed(denied, 'or')}" if denied else ""
-        return f"From now on only members with the role {_listed(allowed, 'or')} can make clips{but}."
+        return tr(
+            "From now on only members with the role {roles} can make clips.",
+            roles=_one_of(allowed),
+        )
     if denied:
-        return f"Everybody can make clips but members with the role {_listed(denied, 'or')}."
-    return "Members can make clips whatever their roles are."
+        return tr("Everybody can make clips but members with the role {roles}.", roles=_one_of(denied))
+    return tr("Members can make clips whatever their roles are.")
 
 
 # ------------------------------------------------------------------ the verdict
@@ -176,36 +208,44 @@ def verdict(
 def _of_member(rules: Sequence[Rule], member_id: int) -> str | None:
     for rule in _of(rules, Kind.MEMBER, allowed=False):
         if int(rule.subject) == member_id:
-            given = sentence(plain(rule.reason, length=REASON_SHOWN)) if rule.reason else ""
-            reason = f" The reason: {given}" if given else ""
-            if rule.until is None:
-                return (
-                    f"An admin has blocked you from making clips in this server.{reason} {_ask('to end it')}"
-                )
-            moment = rule.until // 1000
-            return (
-                f"An admin has blocked you from making clips in this server until <t:{moment}:f>.{reason} "
-                f"It ends by itself <t:{moment}:R>; try again then."
-            )
+            return " ".join(_blocked(rule))
     return None
+
+
+def _blocked(rule: Rule) -> Iterator[str]:
+    moment = None if rule.until is None else rule.until // 1000
+    if moment is None:
+        yield tr("An admin has blocked you from making clips in this server.")
+    else:
+        until = f"<t:{moment}:f>"
+        yield tr("An admin has blocked you from making clips in this server until {until}.", until=until)
+    if reason := plain(rule.reason, length=REASON_SHOWN):
+        yield tr("The reason: {reason}", reason=sentence(reason))
+    if moment is None:
+        yield tr("Ask an admin of this server to end it.")
+    else:
+        yield tr("It ends by itself {when}; try again then.", when=f"<t:{moment}:R>")
 
 
 def _of_roles(rules: Sequence[Rule], role_ids: frozenset[int]) -> str | None:
     """A denied role refuses, whatever other roles there are; where roles are allowed, it takes one of them."""
     denied = [rule for rule in _of(rules, Kind.ROLE, allowed=False) if int(rule.subject) in role_ids]
     if denied:
-        what = "role" if len(denied) == 1 else "roles"
-        return f"With your {what} {_listed(denied, 'and')} you may make no clips in this server. {_ask('about it')}"
+        return trn(
+            "With your role {roles} you may make no clips in this server. Ask an admin of this server about it.",
+            "With your roles {roles} you may make no clips in this server. Ask an admin of this server about it.",
+            len(denied),
+            roles=_all_of(denied),
+        )
     allowed = _of(rules, Kind.ROLE, allowed=True)
     if allowed and not any(int(rule.subject) in role_ids for rule in allowed):
-        if len(allowed) == 1:
-            return (
-                f"Making clips in this server takes the role {allowed[0].name}, which you do not have. "
-                f"{_ask('for it')}"
-            )
-        return (
-            f"Making clips in this server takes one of these roles: {_listed(allowed, 'or')}. You have none of them. "
-            f"{_ask('for one')}"
+        return trn(
+            "Making clips in this server takes the role {roles}, which you do not have. Ask an admin of this server "
+            "for it.",
+            "Making clips in this server takes one of these roles: {roles}. You have none of them. Ask an admin of "
+            "this server for one.",
+            len(allowed),
+            roles=_one_of(allowed),
         )
     return None
 
@@ -213,40 +253,51 @@ def _of_roles(rules: Sequence[Rule], role_ids: frozenset[int]) -> str | None:
 def _of_channels(rules: Sequence[Rule], channel_ids: Sequence[int]) -> str | None:
     """The nearest rule decides; where channels are allowed and none is near, that is a denial too."""
     allowed = _of(rules, Kind.CHANNEL, allowed=True)
-    where = f"Use {_listed(allowed, 'or')}." if allowed else "Use another channel."
     by_id = {int(rule.subject): rule for rule in rules if rule.kind is Kind.CHANNEL}
     nearest = next((by_id[one] for one in channel_ids if one in by_id), None)
-    if nearest is None:
-        return f"No clips are made in this channel. {where}" if allowed else None
-    if nearest.allowed:
+    if nearest is None and not allowed:
         return None
-    if int(nearest.subject) == channel_ids[0]:
-        return f"No clips are made in this channel. {where}"
-    return f"No clips are made in {nearest.name}, and this channel lies in it. {where}"
+    if nearest is not None and nearest.allowed:
+        return None
+    if nearest is None or int(nearest.subject) == channel_ids[0]:
+        why = tr("No clips are made in this channel.")
+    else:
+        why = tr("No clips are made in {channel}, and this channel lies in it.", channel=nearest.name)
+    where = tr("Use {channels}.", channels=_one_of(allowed)) if allowed else tr("Use another channel.")
+    return f"{why} {where}"
 
 
 def _of_words(rules: Sequence[Rule], prompt: str) -> str | None:
     blocked = {rule.subject: rule for rule in _of(rules, Kind.WORD, allowed=False)}
     if found := [blocked[word] for word in words.found(blocked, prompt)]:
-        what = "a word that is" if len(found) == 1 else "words that are"
-        return (
-            f"The prompt has {what} blocked in this server: {_listed(found, 'and')}. Say it in other words, then "
-            "send it again."
+        return trn(
+            "The prompt has a word that is blocked in this server: {words}. Say it in other words, then send it "
+            "again.",
+            "The prompt has words that are blocked in this server: {words}. Say it in other words, then send it "
+            "again.",
+            len(found),
+            words=_all_of(found),
         )
     return None
-
-
-def _ask(what: str) -> str:
-    return f"Ask an admin of this server {what}."
 
 
 def _of(rules: Sequence[Rule], kind: Kind, *, allowed: bool) -> list[Rule]:
     return [rule for rule in rules if rule.kind is kind and rule.allowed is allowed]
 
 
-def _listed(rules: Sequence[Rule], last: str) -> str:
+def _all_of(rules: Sequence[Rule]) -> str:
     """A, B and C; the first of many."""
-    names = [rule.name for rule in rules[:_NAMED]]
+    *names, last = [rule.name for rule in rules]
     if len(rules) > _NAMED:
-        names.append(f"{len(rules) - _NAMED} more")
-    return f"{', '.join(names[:-1])} {last} {names[-1]}" if len(names) > 1 else names[0]
+        shown = ", ".join(names[:_NAMED])
+        return trn("{names} and {number} more", "{names} and {number} more", len(rules) - _NAMED, names=shown)
+    return tr("{names} and {last}", names=", ".join(names), last=last) if names else last
+
+
+def _one_of(rules: Sequence[Rule]) -> str:
+    """A, B or C; the first of many."""
+    *names, last = [rule.name for rule in rules]
+    if len(rules) > _NAMED:
+        shown = ", ".join(names[:_NAMED])
+        return trn("{names} or {number} more", "{names} or {number} more", len(rules) - _NAMED, names=shown)
+    return tr("{names} or {last}", names=", ".join(names), last=last) if names else last
