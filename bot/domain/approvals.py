@@ -3,9 +3,16 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bot.domain.language import kept
+
 #: Begins the note of a clip that a moderator did not allow; his reason may follow it.
-DECLINED = "a moderator declined it"
-EXPIRED = "nobody approved it in time"
+DECLINED = kept("a moderator declined it")
+EXPIRED = kept("nobody approved it in time")
+
+
+def declined(reason: str) -> str:
+    """The note of a clip that a moderator did not allow; `reason` is "" where there is none."""
+    return kept("a moderator declined it: {reason}", reason=reason) if reason else DECLINED
 
 
 class Decision(StrEnum):

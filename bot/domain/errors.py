@@ -23,6 +23,7 @@ BotError
 """
 
 from bot.domain.catalog import Offer
+from bot.domain.language import tr
 from bot.domain.shapes import Reshaped
 
 
@@ -45,7 +46,8 @@ class WrongShape(PictureRefused):
     """
 
     def __init__(self, found: str, pictures: tuple[Reshaped, ...] = (), offer: Offer | None = None) -> None:
-        super().__init__(f"{found} Crop it and attach that.")
+        crop = tr("Crop it and attach that.")
+        super().__init__(f"{found} {crop}")
         self.found = found
         self.pictures = pictures
         self.offer = offer

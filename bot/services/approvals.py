@@ -3,9 +3,10 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from bot.domain.approvals import DECLINED, EXPIRED, Decision, Question
+from bot.domain.approvals import EXPIRED, Decision, Question, declined
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr
 from bot.domain.money import dollars
 from bot.domain.ports import Clock
 from bot.domain.task import Task
@@ -41,7 +42,7 @@ class Approvals:
         """A question of this server that can still be answered; `Refusal` says why it cannot be."""
         question = await self._store.get(interaction_id)
         if question is None or question.server_id != server_id:
-            raise Refusal("There is no such question in this server. Nothing was changed.")
+            raise Refusal(tr("There is no such question in this server. Nothing was changed."))
         if question.decision is not None or question.until <= self._clock():
             raise Refusal(_over(question))
         return question
@@ -53,10 +54,10 @@ class Approvals:
         def deed(tasks: Sequence[Task]) -> Deed:
             return Deed(server_id, actor_id, "approvals approve", _subject(tasks), after=_cost(tasks))
 
-        ruling = await self._store.approve(
-            question, self._clock(), by=actor_id, note=f"approved by {actor}", deed=deed
+        note = kept("approved by {actor}", actor=actor)
+        return await self._ruled(
+            await self._store.approve(question, self._clock(), by=actor_id, note=note, deed=deed)
         )
-        return await self._ruled(ruling)
 
     async def decline(self, interaction_id: int, server_id: int, *, actor_id: int, reason: str) -> Ruling:
         """Cancel the clips that still wait and give their hold back; the member reads the reason, if there is one."""
@@ -68,9 +69,8 @@ class Approvals:
                 server_id, actor_id, "approvals decline", _subject(tasks), before=_cost(tasks), reason=words
             )
 
-        note = f"{DECLINED}: {words}" if words else DECLINED
         return await self._ruled(
-            await self._store.decline(question, self._clock(), by=actor_id, note=note, deed=deed)
+            await self._store.decline(question, self._clock(), by=actor_id, note=declined(words), deed=deed)
         )
 
     async def expire(self) -> None:
@@ -95,16 +95,26 @@ class Approvals:
 
 def _over(question: Question) -> str:
     """Why a question cannot be answered any more."""
+    nothing = tr("Nothing was changed.")
+    return f"{_how(question)} {nothing}"
+
+
+def _how(question: Question) -> str:
+    moderator = f"<@{question.decided_by}>"
     match question.decision:
         case Decision.APPROVED:
-            said = f"<@{question.decided_by}> has approved it already."
+            return tr("{moderator} has approved it already.", moderator=moderator)
         case Decision.DECLINED:
-            said = f"<@{question.decided_by}> has declined it already, and its hold was given back."
+            return tr(
+                "{moderator} has declined it already, and its hold was given back.", moderator=moderator
+            )
         case Decision.WITHDRAWN:
-            said = "Its member has cancelled it, and its hold was given back."
+            return tr("Its member has cancelled it, and its hold was given back.")
         case _:
-            said = f"Its time was over <t:{question.until // 1000}:R>, so it is cancelled and its hold given back."
-    return f"{said} Nothing was changed."
+            return tr(
+                "Its time was over {when}, so it is cancelled and its hold given back.",
+                when=f"<t:{question.until // 1000}:R>",
+            )
 
 
 def _subject(tasks: Sequence[Task]) -> str:

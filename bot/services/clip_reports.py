@@ -3,6 +3,7 @@
 from bot.domain.audit import Deed
 from bot.domain.clip_reports import ClipReport, Verdict
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr
 from bot.domain.ports import Clock
 from bot.domain.servers import Server
 from bot.domain.task import Task
@@ -23,23 +24,33 @@ class ClipReports:
     async def allowed(self, task: Task, member_id: int) -> Server:
         """The server whose moderators are to be told; `Refusal` says why the member cannot report this clip."""
         if member_id == task.member_id:
-            raise Refusal("This clip is your own: **Delete** removes it.")
+            raise Refusal(tr("This clip is your own: **Delete** removes it."))
         server = await self._servers.get(task.server_id)
         if server.notices_channel_id is None:
             raise Refusal(
-                "This server has chosen no channel for what its moderators are told, so nobody would read it. Ask an "
-                "admin to choose one with `/admin notices`, or write to them."
+                tr(
+                    "This server has chosen no channel for what its moderators are told, so nobody would read it. "
+                    "Ask an admin to choose one with `/admin notices`, or write to them."
+                )
             )
         at = self._clock()
         sent = await self._store.sent(task, member_id, since=at - _DAY)
         if sent.of_clip is not None:
             raise Refusal(
-                f"You reported this clip <t:{sent.of_clip.at // 1000}:R>. Its moderators know of it."
+                tr(
+                    "You reported this clip {when}. Its moderators know of it.",
+                    when=f"<t:{sent.of_clip.at // 1000}:R>",
+                )
             )
         if len(sent.lately) >= A_DAY:
             raise Refusal(
-                f"You sent {len(sent.lately)} reports in the last 24 hours; {A_DAY} are allowed. The next one can be "
-                f"sent <t:{(sent.lately[-A_DAY] + _DAY) // 1000}:R>. What is urgent you can write to a moderator."
+                tr(
+                    "You sent {number} reports in the last 24 hours; {most} are allowed. The next one can be sent "
+                    "{when}. What is urgent you can write to a moderator.",
+                    number=len(sent.lately),
+                    most=A_DAY,
+                    when=f"<t:{(sent.lately[-A_DAY] + _DAY) // 1000}:R>",
+                )
             )
         return server
 
@@ -47,7 +58,7 @@ class ClipReports:
         """A report that moderators are to be told of now; it counts once they were."""
         words = " ".join(reason.split())[:REASON_LENGTH]
         if not words:
-            raise Refusal("The reason is empty. Say in words what is wrong with the clip.")
+            raise Refusal(tr("The reason is empty. Say in words what is wrong with the clip."))
         server = await self.allowed(task, member_id)
         return server, await self._store.add(task, member_id, self._clock(), reason=words)
 
@@ -58,18 +69,27 @@ class ClipReports:
         """A report of this server that can still be decided; `Refusal` says why it cannot be."""
         report = await self._store.get(report_id)
         if report is None or report.server_id != server_id:
-            raise Refusal("There is no such report in this server. Nothing was changed.")
+            raise Refusal(tr("There is no such report in this server. Nothing was changed."))
         if report.verdict is not None:
-            raise Refusal(f"<@{report.decided_by}> has decided it already: {report.verdict}.")
+            raise Refusal(_decided(report))
         return report
 
     async def decide(self, report: ClipReport, verdict: Verdict, actor_id: int) -> ClipReport:
         """Keep the verdict. A dismissal is a deed of its own; a removal is written down where it is done."""
         deed = None
         if verdict is Verdict.DISMISSED:
-            subject = f"{report.task_id}, reported by <@{report.member_id}>"
+            subject = kept(
+                "{task}, reported by {member}", task=report.task_id, member=f"<@{report.member_id}>"
+            )
             deed = Deed(report.server_id, actor_id, "clips dismiss", subject, before=report.reason)
         decided = await self._store.decide(report, verdict, self._clock(), by=actor_id, deed=deed)
         if (decided.verdict, decided.decided_by) != (verdict, actor_id):
-            raise Refusal(f"<@{decided.decided_by}> has decided it already: {decided.verdict}.")
+            raise Refusal(_decided(decided))
         return decided
+
+
+def _decided(report: ClipReport) -> str:
+    member = f"<@{report.decided_by}>"
+    if report.verdict is Verdict.REMOVED:
+        return tr("{member} has decided it already: removed.", member=member)
+    return tr("{member} has decided it already: dismissed.", member=member)

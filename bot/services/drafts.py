@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from bot.domain.errors import Refusal, StorageError
+from bot.domain.language import tr
 from bot.domain.ports import Clock
 from storage.drafts import Draft, DraftStore
 
@@ -18,14 +19,6 @@ MENU: Final = "menu"
 SHAPE: Final = "shape"
 #: Milliseconds. Discord lets a modal stand open for ever, but its addresses of pictures end.
 _LIVES = {MENU: 3_600_000, SHAPE: 900_000}
-_OVER = {
-    MENU: "This form is over: it can be sent once, within an hour. Open **Animate image** on the message again.",
-    SHAPE: "This offer is over: it stood for 15 minutes, for you alone. Nothing was held; send the command again.",
-}
-_USED = (
-    "This was answered already, and nothing more was held. `/tasks list` shows its clip; if there is none, send the "
-    "command again."
-)
 #: Of pictures, from the command on: they are made before the offer of them is.
 _FILES_LIVE = 1_800_000
 _SWEEP_SECONDS = 60
@@ -57,9 +50,14 @@ class Drafts:
             draft_id, kind, server_id=server_id, member_id=member_id, by=by, at=self._clock()
         )
         if draft is None:
-            raise Refusal(_OVER[kind])
+            raise Refusal(_over(kind))
         if draft.used_by != by:
-            raise Refusal(_USED)
+            raise Refusal(
+                tr(
+                    "This was answered already, and nothing more was held. `/tasks list` shows its clip; if there is "
+                    "none, send the command again."
+                )
+            )
         try:
             yield draft.content
         except Exception:
@@ -86,6 +84,16 @@ class Drafts:
         now = self._clock()
         await self._store.sweep(now)
         await asyncio.to_thread(_remove_begun_before, self._folder, now - _FILES_LIVE)
+
+
+def _over(kind: str) -> str:
+    if kind == MENU:
+        return tr(
+            "This form is over: it can be sent once, within an hour. Open **Animate image** on the message again."
+        )
+    return tr(
+        "This offer is over: it stood for 15 minutes, for you alone. Nothing was held; send the command again."
+    )
 
 
 def _remove_of(folder: Path, draft_id: int) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.domain.ports import Clock
 from bot.domain.privacy import Holdings, Keeping
 from bot.services.retention import Erased, Retention
@@ -78,7 +79,7 @@ class Privacy:
         files that are too large for a part are added to `left_out`.
         """
         if member_id in self._exporting:
-            raise Refusal("Your export is being made already. Wait until it is here, then ask again.")
+            raise Refusal(tr("Your export is being made already. Wait until it is here, then ask again."))
         self._exporting.add(member_id)
         try:
             async with self._turn:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import NotAVideo, ProviderBusy, Refusal
+from bot.domain.language import said, tr
 from bot.domain.money import dollars
 from bot.domain.task import Task
 from bot.providers.downloads import Downloads
@@ -40,8 +41,10 @@ class Remakes:
         key = (member_id, task_id)
         if key in self._busy:
             raise Refusal(
-                "Your click before this one is still being worked on, and this one ordered nothing. To order twice, "
-                "click again once the first has its own message."
+                tr(
+                    "Your click before this one is still being worked on, and this one ordered nothing. To order "
+                    "twice, click again once the first has its own message."
+                )
             )
         self._busy.add(key)
         try:
@@ -55,8 +58,12 @@ class Remakes:
         offers = self._catalog.offers_for(task.mode, task.format, self._providers)
         if offers and offers[0].micros > task.price_micros:
             raise Refusal(
-                f"This format costs {dollars(offers[0].micros)} now; when the clip was made it was "
-                f"{dollars(task.price_micros)}. **Edit** shows today's prices and orders it."
+                tr(
+                    "This format costs {price} now; when the clip was made it was {before}. **Edit** shows today's "
+                    "prices and orders it.",
+                    price=dollars(offers[0].micros),
+                    before=dollars(task.price_micros),
+                )
             )
         return await self.edited(task, order)
 
@@ -69,11 +76,7 @@ class Remakes:
         """The pictures a clip was made of; `Refusal` where they are gone."""
         found = await self._kept.pictures(task)
         if len(found) < _PICTURES[task.mode]:
-            gone, them = ("picture", "it") if task.mode is Mode.IMAGE else ("pictures", "them")
-            raise Refusal(
-                f"The {gone} of this clip can no longer be had. Attach {them} to `/video {task.mode}`; the prompt "
-                "stands in the message."
-            )
+            raise Refusal(_pictures_gone(task))
         return tuple(map(_kept, found))
 
     async def continued(self, task: Task, order: Order, url: str | None) -> Order:
@@ -83,16 +86,24 @@ class Remakes:
         return replace(order, attachments=(_kept(end),), parent_id=task.id)
 
     async def _end_from(self, task: Task, url: str | None) -> Path:
-        gone = "Save a picture of the clip's end and attach it to `/video image` instead."
         if url is None:
-            raise Refusal(f"The clip's last frame is no longer kept, and its message has no file. {gone}")
+            raise Refusal(
+                tr(
+                    "The clip's last frame is no longer kept, and its message has no file. Save a picture of the "
+                    "clip's end and attach it to `/video image` instead."
+                )
+            )
         try:
             async with self._kept.passing() as file:
                 await self._downloads.fetch(url, file, limit=LARGEST, seconds=_SECONDS)
                 return await self._kept.take_end(task, file)
         except (ProviderBusy, NotAVideo) as error:
             raise Refusal(
-                f"The clip's last frame could not be had. {error} Try again; else: {gone}"
+                tr(
+                    "The clip's last frame could not be had. {problem} Try again; else: Save a picture of the clip's "
+                    "end and attach it to `/video image` instead.",
+                    problem=said(str(error)),
+                )
             ) from error
 
 
@@ -100,9 +111,24 @@ def _must_be_whole(task: Task) -> None:
     """`Refusal` for a clip whose prompt and pictures were erased."""
     if task.erased:
         raise Refusal(
-            "The prompt and the pictures of this clip are erased, so nothing can be made of it. Use `/video` instead."
+            tr(
+                "The prompt and the pictures of this clip are erased, so nothing can be made of it. Use `/video` "
+                "instead."
+            )
         )
 
 
+def _pictures_gone(task: Task) -> str:
+    if task.mode is Mode.IMAGE:
+        return tr(
+            "The picture of this clip can no longer be had. Attach it to `/video image`; the prompt stands in the "
+            "message."
+        )
+    return tr(
+        "The pictures of this clip can no longer be had. Attach them to `/video transition`; the prompt stands in "
+        "the message."
+    )
+
+
 def _kept(picture: Path) -> Attachment:
-    return Attachment("the clip's picture", "", 0, file=str(picture))
+    return Attachment(tr("the clip's picture"), "", 0, file=str(picture))

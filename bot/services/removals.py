@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr
 from bot.domain.ports import Clock
 from bot.domain.task import Task, TaskState
 from bot.services.files import Files
@@ -22,13 +23,13 @@ async def posted_clip(
     """
     task = await tasks.get(task_id)
     if task is None or (server_id is not None and task.server_id != server_id):
-        raise Refusal("There is no such clip in this server.")
+        raise Refusal(tr("There is no such clip in this server."))
     if task.state is TaskState.SUCCEEDED:
-        raise Refusal("The clip has only just been posted. Click again in some seconds.")
+        raise Refusal(tr("The clip has only just been posted. Click again in some seconds."))
     if message_id is None or task.message_id != message_id:
-        raise Refusal("This message does not carry that clip.")
+        raise Refusal(tr("This message does not carry that clip."))
     if task.removed_by is not None:
-        raise Refusal(f"The clip was removed already, by <@{task.removed_by}>.")
+        raise Refusal(tr("The clip was removed already, by {member}.", member=f"<@{task.removed_by}>"))
     return task
 
 
@@ -56,7 +57,6 @@ class Removals:
         """
         words = " ".join(reason.split())[:REASON_LENGTH]
         own = actor_id == task.member_id
-        note = "removed by the member" if own else f"removed by {actor}"
         deed = Deed(
             task.server_id, actor_id, "clips delete", f"{task.id} of <@{task.member_id}>", reason=words
         )
@@ -64,10 +64,23 @@ class Removals:
             task,
             self._clock(),
             by=actor_id,
-            note=f"{note}: {words}" if words else note,
+            note=_note(None if own else actor, words),
             deed=None if own else deed,
         )
         await self._files.forget_posted(task)
         if removed := await self._tasks.get(task.id):
             self._changed(removed)
         return await self._tasks.cost(task.id)
+
+
+def _note(actor: str | None, reason: str) -> str:
+    """For the history; `actor` is None for the clip's own member, `reason` is "" where there is none."""
+    match actor, reason:
+        case None, "":
+            return kept("removed by the member")
+        case None, _:
+            return kept("removed by the member: {reason}", reason=reason)
+        case _, "":
+            return kept("removed by {actor}", actor=actor)
+        case _:
+            return kept("removed by {actor}: {reason}", actor=actor, reason=reason)

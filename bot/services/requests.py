@@ -17,7 +17,7 @@ from bot.domain.errors import (
     StaleTask,
     WrongShape,
 )
-from bot.domain.language import reader
+from bot.domain.language import kept, reader, said, tr
 from bot.domain.limits import LimitHit, Scope, explain
 from bot.domain.money import dollars
 from bot.domain.ports import Clock, NewId
@@ -165,12 +165,13 @@ class Requests:
         task = await self._tasks.get(task_id)
         if task is None or task.server_id != server_id or task.member_id != member_id:
             raise Refusal(
-                "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+                tr("There is no such task of yours in this server. `/tasks list` shows the ones you have.")
             )
         if task.state is not TaskState.HELD:
             raise Refusal(_too_late(task))
         try:
-            await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note="cancelled by the member")
+            note = kept("cancelled by the member")
+            await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note=note)
         except StaleTask:
             raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
         siblings = await self._tasks.of_interaction(task.interaction_id)
@@ -196,16 +197,22 @@ class Requests:
             await self._tasks.note_refused(drafts, order.role_ids)
         for count in range(order.count, 0, -1):
             if fits := await self._dearest_fitting(replace(order, count=count), prompt):
-                return f"{explain(hit)} {self._counted(fits, count, order.count)} would still fit."
-        return f"{explain(hit)} No other format would fit either."
+                return f"{explain(hit)} {self._fitting(fits, count, order.count)}"
+        nothing = tr("No other format would fit either.")
+        return f"{explain(hit)} {nothing}"
 
-    def _counted(self, offer: Offer, count: int, asked_for: int) -> str:
-        """So many clips of an offer, of the several that were asked for."""
-        if count > 1:
-            return (
-                f"{count} clips of {self._catalog.format_label(offer.format)} at {dollars(offer.micros)} each"
-            )
-        return f"{'One clip of ' if asked_for > 1 else ''}{self._catalog.label(offer)}"
+    def _fitting(self, offer: Offer, count: int, asked_for: int) -> str:
+        """That so many clips of an offer would fit, of the several that were asked for."""
+        if asked_for == 1:
+            return tr("{format} would still fit.", format=self._catalog.label(offer))
+        if count == 1:
+            return tr("One clip of {format} would still fit.", format=self._catalog.label(offer))
+        return tr(
+            "{number} clips of {format} at {price} each would still fit.",
+            number=count,
+            format=self._catalog.format_label(offer.format),
+            price=dollars(offer.micros),
+        )
 
     async def _dearest_fitting(self, order: Order, prompt: str) -> Offer | None:
         """The dearest of the menu's formats for which the limits leave room."""
@@ -244,21 +251,22 @@ class Requests:
         if offers := self._router.offers(mode, chosen):
             return offers
         resting = [
-            f"{self._catalog.providers[offer.provider].label}: {self._router.resting(offer.provider)}"
+            f"{self._catalog.providers[offer.provider].label}: {said(self._router.resting(offer.provider) or '')}"
             for offer in self._catalog.offers_for(mode, chosen, self._providers)
         ]
         raise Refusal(
-            f"No provider of this format takes jobs now ({'; '.join(resting)}). Try again in some minutes, "
-            "or choose another format."
+            tr(
+                "No provider of this format takes jobs now ({reasons}). Try again in some minutes, or choose another "
+                "format.",
+                reasons="; ".join(resting),
+            )
         )
 
     def _format(self, mode: Mode, format_id: str | None) -> Format:
         if format_id is None:
             offer = self._catalog.default(mode, self._providers, self._default)
             if offer is None:
-                raise Refusal(
-                    f"No provider that is switched on makes {mode} clips. The operator can add one."
-                )
+                raise Refusal(_no_provider(mode))
             return offer.format
         try:
             offers = self._catalog.offers_for(mode, Format.parse(format_id), self._providers)
@@ -266,28 +274,38 @@ class Requests:
             offers = []
         if not offers:
             menu = ", ".join(f"`{offer.format.id}`" for offer in self._catalog.menu(mode, self._providers))
-            raise Refusal(
-                f"There is no format `{_shown(format_id)}` for {mode} clips here. Choose one of: {menu}."
-            )
+            raise Refusal(_no_format(mode, format=_shown(format_id), formats=menu))
         return offers[0].format
 
     def _check_options(self, order: Order, prompt: str, offer: Offer) -> None:
         if order.camera is not None and order.camera not in self._catalog.cameras:
             known = ", ".join(self._catalog.cameras)
-            raise Refusal(f"There is no camera command `{_shown(order.camera)}`. Choose one of: {known}.")
+            raise Refusal(
+                tr(
+                    "There is no camera command `{camera}`. Choose one of: {cameras}.",
+                    camera=_shown(order.camera),
+                    cameras=known,
+                )
+            )
         if not 1 <= order.count <= COUNT_LIMIT:
-            raise Refusal(f"`count` was {order.count}; it can be 1 to {COUNT_LIMIT}.")
+            raise Refusal(
+                tr("`count` was {number}; it can be 1 to {most}.", number=order.count, most=COUNT_LIMIT)
+            )
         most = self._catalog.providers[offer.provider].prompt_limit
         length = len(with_camera(prompt, order.camera))
         if length > most:
             raise Refusal(
-                f"The prompt has {length:,} characters with its camera command; at most {most:,} are allowed. "
-                f"Shorten it by {length - most:,}."
+                tr(
+                    "The prompt has {found} characters with its camera command; at most {most} are allowed. Shorten "
+                    "it by {surplus}.",
+                    found=f"{length:,}",
+                    most=f"{most:,}",
+                    surplus=f"{length - most:,}",
+                )
             )
         wanted = {Mode.TEXT: 0, Mode.IMAGE: 1, Mode.TRANSITION: 2}[order.mode]
         if len(order.attachments) != wanted:
-            noun = "picture" if wanted == 1 else "pictures"
-            raise Refusal(f"`/video {order.mode}` takes {wanted} {noun}; {len(order.attachments)} came.")
+            raise Refusal(_pictures_wanted(order.mode, found=len(order.attachments)))
 
     def _drafts(
         self, order: Order, prompt: str, offer: Offer, price: int, frames: Sequence[Frame]
@@ -341,19 +359,23 @@ class Requests:
                 else:
                     frames.append(Frame(str(target)))
                     reshaped.append(Reshaped(attachment.name, str(target), str(target)))
-            kept = [await self._drafted(one) for one in reshaped] if found else []
+            drafted = [await self._drafted(one) for one in reshaped] if found else []
         except BaseException:
             _remove(frames)
             raise
         if found:
-            raise WrongShape(" ".join(found), tuple(kept), offers[0])
+            raise WrongShape(" ".join(found), tuple(drafted), offers[0])
         return frames
 
     async def _prepare_frame(self, attachment: Attachment, target: Path, rules: ImageRules) -> None:
         if attachment.size > rules.max_bytes:
             raise PictureRefused(
-                f"`{_shown(attachment.name)}` has {attachment.size / 1e6:.1f} MB; at most "
-                f"{rules.max_bytes / 1e6:.0f} MB are allowed. Send a smaller copy."
+                tr(
+                    "`{file}` has {found} MB; at most {most} MB are allowed. Send a smaller copy.",
+                    file=_shown(attachment.name),
+                    found=f"{attachment.size / 1e6:.1f}",
+                    most=f"{rules.max_bytes / 1e6:.0f}",
+                )
             )
         await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
         raw = Path(attachment.file) if attachment.file else target.with_suffix(".upload")
@@ -370,8 +392,13 @@ class Requests:
         except (ProviderBusy, NotAVideo) as error:
             log.warning("interaction picture not read: %s", error)
             raise PictureRefused(
-                f"`{_shown(attachment.name)}` could not be read from Discord: {error} Send the command once more, "
-                f"with a picture of at most {rules.max_bytes / 1e6:g} MB."
+                tr(
+                    "`{file}` could not be read from Discord: {problem} Send the command once more, with a picture "
+                    "of at most {most} MB.",
+                    file=_shown(attachment.name),
+                    problem=said(str(error)),
+                    most=f"{rules.max_bytes / 1e6:g}",
+                )
             ) from error
         finally:
             if not attachment.file:
@@ -388,28 +415,32 @@ class Requests:
         """One that fits, kept with the others."""
         if not picture.fits:
             return picture
-        kept = self.drafts / Path(picture.cropped).name
-        await asyncio.to_thread(Path(picture.cropped).replace, kept)
-        return Reshaped(picture.name, str(kept), str(kept))
+        draft = self.drafts / Path(picture.cropped).name
+        await asyncio.to_thread(Path(picture.cropped).replace, draft)
+        return Reshaped(picture.name, str(draft), str(draft))
 
 
 def clean_prompt(prompt: str) -> str:
     """The prompt without what no provider can read; `Refusal` where nothing visible is left, or too much."""
-    kept = "".join(
+    words = "".join(
         character
         for character in prompt
         if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cs"}
     ).strip()
-    if not any(_visible(character) for character in kept):
+    if not any(_visible(character) for character in words):
         raise Refusal(
-            "The prompt is empty or has only invisible characters. Say in words what should be seen."
+            tr("The prompt is empty or has only invisible characters. Say in words what should be seen.")
         )
-    if len(kept) > PROMPT_LIMIT:
+    if len(words) > PROMPT_LIMIT:
         raise Refusal(
-            f"The prompt has {len(kept):,} characters; at most {PROMPT_LIMIT:,} are allowed. "
-            f"Shorten it by {len(kept) - PROMPT_LIMIT:,}."
+            tr(
+                "The prompt has {found} characters; at most {most} are allowed. Shorten it by {surplus}.",
+                found=f"{len(words):,}",
+                most=f"{PROMPT_LIMIT:,}",
+                surplus=f"{len(words) - PROMPT_LIMIT:,}",
+            )
         )
-    return kept
+    return words
 
 
 def _visible(character: str) -> bool:
@@ -422,14 +453,59 @@ def with_camera(prompt: str, camera: str | None) -> str:
 
 
 def _too_late(task: Task) -> str:
-    if task.state in {TaskState.FAILED, TaskState.CANCELLED}:
-        return f"Task `{task.id}` has already ended ({task.state}); nothing is held for it any more."
-    if task.state in {TaskState.SUCCEEDED, TaskState.DELIVERED}:
-        return f"Task `{task.id}` is already finished and paid."
-    return (
-        f"Task `{task.id}` is already with its provider, which cannot stop it and bills for it. "
-        "The clip will be posted when it is ready."
-    )
+    match task.state:
+        case TaskState.FAILED:
+            return tr(
+                "Task `{task}` has already ended (failed); nothing is held for it any more.", task=task.id
+            )
+        case TaskState.CANCELLED:
+            return tr(
+                "Task `{task}` has already ended (cancelled); nothing is held for it any more.", task=task.id
+            )
+        case TaskState.SUCCEEDED | TaskState.DELIVERED:
+            return tr("Task `{task}` is already finished and paid.", task=task.id)
+        case _:
+            return tr(
+                "Task `{task}` is already with its provider, which cannot stop it and bills for it. The clip will be "
+                "posted when it is ready.",
+                task=task.id,
+            )
+
+
+def _no_format(mode: Mode, **values: str) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr(
+                "There is no format `{format}` for text clips here. Choose one of: {formats}.", **values
+            )
+        case Mode.IMAGE:
+            return tr(
+                "There is no format `{format}` for image clips here. Choose one of: {formats}.", **values
+            )
+        case Mode.TRANSITION:
+            return tr(
+                "There is no format `{format}` for transition clips here. Choose one of: {formats}.", **values
+            )
+
+
+def _pictures_wanted(mode: Mode, *, found: int) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr("`/video text` takes 0 pictures; {found} came.", found=found)
+        case Mode.IMAGE:
+            return tr("`/video image` takes 1 picture; {found} came.", found=found)
+        case Mode.TRANSITION:
+            return tr("`/video transition` takes 2 pictures; {found} came.", found=found)
+
+
+def _no_provider(mode: Mode) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr("No provider that is switched on makes text clips. The operator can add one.")
+        case Mode.IMAGE:
+            return tr("No provider that is switched on makes image clips. The operator can add one.")
+        case Mode.TRANSITION:
+            return tr("No provider that is switched on makes transition clips. The operator can add one.")
 
 
 def _shown(text: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from bot.domain.errors import NotAVideo, ProviderBusy, Refusal
+from bot.domain.language import said, tr
 from bot.domain.task import Task, TaskState
 from bot.media import clips, fit
 from bot.media.join import Film, join
@@ -33,12 +34,15 @@ class Stories:
         parts = await self._store.until(task, most=MOST + 1)
         if len(parts) == 1:
             raise Refusal(
-                "This clip goes on from no other, so there is nothing to join. **Continue** adds a clip."
+                tr("This clip goes on from no other, so there is nothing to join. **Continue** adds a clip.")
             )
         if len(parts) > MOST:
             raise Refusal(
-                f"This story has more than {MOST} clips, and {MOST} can be joined. Press **Stitch** under one of its "
-                "earlier clips."
+                tr(
+                    "This story has more than {most} clips, and {most} can be joined. Press **Stitch** under one of "
+                    "its earlier clips.",
+                    most=MOST,
+                )
             )
         for number, part in enumerate(parts, 1):
             together = (part.server_id, part.message_channel_id) == (task.server_id, task.message_channel_id)
@@ -50,7 +54,7 @@ class Stories:
     def once(self, member_id: int) -> Iterator[None]:
         """While it is entered, the member's further films are refused."""
         if member_id in self._busy:
-            raise Refusal("A film of yours is being made. Press **Stitch** again once it is there.")
+            raise Refusal(tr("A film of yours is being made. Press **Stitch** again once it is there."))
         self._busy.add(member_id)
         try:
             yield
@@ -74,18 +78,30 @@ class Stories:
                     await fit.fit(whole, await clips.probe(whole), smaller, limit=limit)
             except (ProviderBusy, NotAVideo) as error:
                 raise Refusal(
-                    f"The film could not be made. {error} Press **Stitch** again in a minute."
+                    tr(
+                        "The film could not be made. {problem} Press **Stitch** again in a minute.",
+                        problem=said(str(error)),
+                    )
                 ) from error
             except fit.CannotFit as error:
                 raise Refusal(
-                    f"The film has {film.bytes / 2**20:.1f} MiB, and Discord takes at most {limit / 2**20:.1f} MiB "
-                    f"here. {error} Press **Stitch** under an earlier clip for a shorter one."
+                    tr(
+                        "The film has {found} MiB, and Discord takes at most {most} MiB here. {problem} Press "
+                        "**Stitch** under an earlier clip for a shorter one.",
+                        found=f"{film.bytes / 2**20:.1f}",
+                        most=f"{limit / 2**20:.1f}",
+                        problem=said(str(error)),
+                    )
                 ) from error
             yield whole if film.bytes <= limit else smaller, film
 
 
 def gone(number: int, part: Task) -> Refusal:
     return Refusal(
-        f"Clip {number} of this story, `{part.id}`, has no file in this channel any more, so no film can be made "
-        "of it."
+        tr(
+            "Clip {number} of this story, `{task}`, has no file in this channel any more, so no film can be made of "
+            "it.",
+            number=number,
+            task=part.id,
+        )
     )

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.domain.ports import Clock
 from bot.domain.servers import Server
 from bot.domain.task import Task
@@ -36,7 +37,7 @@ class Switches:
         """Hold nothing new and send nothing that waits, until resumed; a new reason replaces the old one."""
         words = " ".join(reason.split())
         if not words:
-            raise Refusal("The reason is empty. Say in words what members should read.")
+            raise Refusal(tr("The reason is empty. Say in words what members should read."))
 
         def decide(server: Server) -> tuple[Server, Deed]:
             deed = Deed(server_id, actor_id, "pause", before=server.pause_reason or "", after=words)
@@ -48,7 +49,7 @@ class Switches:
     async def resume(self, server_id: int, server_name: str, actor_id: int) -> None:
         def decide(server: Server) -> tuple[Server, Deed]:
             if server.pause_reason is None:
-                raise Refusal("Nothing is paused here: videos are made as usual.")
+                raise Refusal(tr("Nothing is paused here: videos are made as usual."))
             deed = Deed(server_id, actor_id, "resume", before=server.pause_reason)
             return replace(server, pause_reason=None), deed
 
