@@ -2,12 +2,16 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
+from babel import Locale
+from babel.dates import format_skeleton
+
+from bot.domain.language import ENGLISH, kept, reader, reading, tr, trn
 from bot.media import child
 
 #: As many colours as the eye keeps apart.
@@ -18,6 +22,11 @@ _SECONDS = 30.0
 _MEMORY = 384 << 20
 # Each thread of OpenBLAS reserves tens of megabytes of address space, and there is nothing to multiply.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
+
+#: Days from which on their months are told instead.
+_LONG = 120
+#: Languages whose signs are not among the letters that come with Matplotlib.
+_UNDRAWN = frozenset({"zh-CN", "ja"})
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -41,12 +50,23 @@ class Chart:
     limit_label: str = ""
 
 
+def drawn() -> AbstractContextManager[None]:
+    """Words within are for a chart: in the reader's language where it can be drawn, else in English."""
+    return reading(ENGLISH if reader() in _UNDRAWN else reader())
+
+
 async def draw(chart: Chart, *, cache: Path) -> bytes:
     """A PNG of 1100×550; `ChildFailed` where that is not possible.
 
     `cache` is a folder of ours: the first chart finds the fonts of this machine and writes down there where they are.
     One chart is drawn at a time, so that the pictures of paid clips never wait for several.
     """
+    with drawn():
+        words = {
+            "days": _named(chart.days),
+            "series": [[one.label, one.micros] for one in _told_apart(chart.series)],
+            "nothing": tr("nothing spent"),
+        }
     try:
         async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             with _passing(cache) as picture:
@@ -54,8 +74,7 @@ async def draw(chart: Chart, *, cache: Path) -> bytes:
                     "chart",
                     {
                         "title": chart.title,
-                        "days": [day.isoformat() for day in chart.days],
-                        "series": [[one.label, one.micros] for one in _told_apart(chart.series)],
+                        **words,
                         "limit": chart.limit_micros,
                         "limit_label": chart.limit_label,
                         "target": str(picture),
@@ -67,7 +86,9 @@ async def draw(chart: Chart, *, cache: Path) -> bytes:
                 )
                 return await asyncio.to_thread(picture.read_bytes)
     except OSError as error:
-        raise child.ChildFailed(f"its file cannot be written ({error.strerror})") from error
+        raise child.ChildFailed(
+            kept("its file cannot be written ({reason})", reason=error.strerror)
+        ) from error
 
 
 @contextmanager
@@ -81,6 +102,12 @@ def _passing(folder: Path) -> Iterator[Path]:
         picture.unlink(missing_ok=True)
 
 
+def _named(days: Sequence[date]) -> list[str]:
+    # The day before the month, also in English.
+    locale = Locale.parse("en-GB" if reader() == ENGLISH else reader(), sep="-")
+    return [format_skeleton("yMMM" if len(days) > _LONG else "MMMd", day, locale=locale) for day in days]
+
+
 def _told_apart(series: Sequence[Series]) -> list[Series]:
     """The series in their order, the smallest of too many as one at the end."""
     if len(series) <= MOST_SERIES:
@@ -88,4 +115,5 @@ def _told_apart(series: Sequence[Series]) -> list[Series]:
     largest = sorted(series, key=lambda one: sum(one.micros), reverse=True)[: MOST_SERIES - 1]
     rest = [one for one in series if one not in largest]
     together = tuple(sum(amounts) for amounts in zip(*(one.micros for one in rest), strict=True))
-    return [*(one for one in series if one in largest), Series(f"{len(rest)} others", together)]
+    others = trn("{number} other", "{number} others", len(rest))
+    return [*(one for one in series if one in largest), Series(others, together)]

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from bot.domain.errors import BotError
+from bot.domain.language import kept
 
 #: Children at once. Each may take its whole memory limit.
 AT_ONCE = 2
@@ -66,7 +67,7 @@ async def run(
             async with asyncio.timeout(seconds):
                 stdout, stderr = await _converse(process, json.dumps(order).encode())
         except TimeoutError:
-            raise ChildFailed(f"it took more than {seconds:g} seconds") from None
+            raise ChildFailed(kept("it took more than {seconds} seconds", seconds=f"{seconds:g}")) from None
         finally:
             await _end(process)
     return _answer(process.returncode, stdout, stderr, cpu_seconds)
@@ -83,7 +84,9 @@ async def _start(job: str, environment: Mapping[str, str]) -> asyncio.subprocess
             start_new_session=True,  # Ctrl+C in a terminal is for the bot, which then ends its children
         )
     except OSError as error:
-        raise ChildFailed(f"no process could be started for it ({error.strerror})") from error
+        raise ChildFailed(
+            kept("no process could be started for it ({reason})", reason=error.strerror)
+        ) from error
 
 
 def _slot(*, encode: bool) -> asyncio.Semaphore:
@@ -93,7 +96,7 @@ def _slot(*, encode: bool) -> asyncio.Semaphore:
 
 async def _converse(process: asyncio.subprocess.Process, order: bytes) -> tuple[bytes, bytes]:
     if not (process.stdin and process.stdout and process.stderr):
-        raise ChildFailed("it has no pipes")
+        raise ChildFailed(kept("it has no pipes"))
     _, stdout, stderr, _ = await asyncio.gather(
         _feed(process.stdin, order),
         _read(process.stdout, _STDOUT_LIMIT),
@@ -113,10 +116,10 @@ async def _feed(pipe: asyncio.StreamWriter, order: bytes) -> None:
 
 async def _read(pipe: asyncio.StreamReader, limit: int) -> bytes:
     """Read to the end and keep the first `limit` bytes, so that a talkative child neither blocks nor fills us."""
-    kept = b""
+    taken = b""
     while chunk := await pipe.read(16 * 1024):
-        kept += chunk[: limit - len(kept)]
-    return kept
+        taken += chunk[: limit - len(taken)]
+    return taken
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
@@ -133,7 +136,7 @@ def _answer(code: int | None, stdout: bytes, stderr: bytes, cpu_seconds: int) ->
     try:
         answer = json.loads(stdout)
     except ValueError:
-        raise ChildFailed("its answer cannot be read") from None
+        raise ChildFailed(kept("its answer cannot be read")) from None
     if "failed" in answer:
         raise ChildFailed(answer["failed"])
     done: dict[str, Any] = answer.get("done", answer)
@@ -143,15 +146,17 @@ def _answer(code: int | None, stdout: bytes, stderr: bytes, cpu_seconds: int) ->
 def _obituary(code: int, stderr: bytes, cpu_seconds: int) -> str:
     if code > 0:
         last = stderr.decode("utf-8", "replace").strip().rpartition("\n")[2][:300]
-        return "it needs too much memory" if _STARVED.search(last) else f"it crashed ({last})"
+        if _STARVED.search(last):
+            return kept("it needs too much memory")
+        return kept("it crashed ({reason})", reason=last)
     name = _signal_name(-code)
     if name == "SIGXCPU":
-        return f"it took more than {cpu_seconds} seconds of processor time"
-    return f"it was ended by {name}"
+        return kept("it took more than {seconds} seconds of processor time", seconds=cpu_seconds)
+    return kept("it was ended by the signal {signal}", signal=name)
 
 
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return str(number)

@@ -5,6 +5,7 @@ from enum import Enum
 from pathlib import Path
 
 from bot.domain.errors import NotAVideo
+from bot.domain.language import kept
 from bot.media import child
 
 _CPU_SECONDS = 30
@@ -64,7 +65,7 @@ async def probe(path: Path) -> ClipInfo:
             seconds=_SECONDS,
         )
     except child.ChildFailed as error:
-        raise NotAVideo(f"The file could not be read as a video: {error}.") from error
+        raise NotAVideo(kept("The file could not be read as a video: {problem}.", problem=error)) from error
     if "refused" in answer:
-        raise NotAVideo(f"The file is no playable video: {answer['refused']}.")
+        raise NotAVideo(kept("The file is no playable video: {problem}.", problem=answer["refused"]))
     return ClipInfo(**answer)

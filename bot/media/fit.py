@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from bot.domain.errors import BotError
+from bot.domain.language import kept
 from bot.media import child
 from bot.media.clips import ClipInfo, Remedy
 from bot.media.files import arriving
@@ -45,7 +46,7 @@ async def fit(source: Path, info: ClipInfo, target: Path, *, limit: int) -> int:
                 encode=True,
             )
         except child.ChildFailed as error:
-            raise CannotFit(f"The clip could not be made to fit: {error}.") from error
+            raise CannotFit(kept("The clip could not be made to fit: {problem}.", problem=error)) from error
         if "refused" in answer:
-            raise CannotFit(f"The clip could not be made to fit: {answer['refused']}.")
+            raise CannotFit(kept("The clip could not be made to fit: {problem}.", problem=answer["refused"]))
         return int(answer["bytes"])

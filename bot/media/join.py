@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.domain.errors import NotAVideo
+from bot.domain.language import kept
 from bot.media import child
 from bot.media.files import arriving
 
@@ -40,7 +41,7 @@ async def join(clips: Sequence[Path], target: Path) -> Film:
                 seconds=_SECONDS,
             )
         except child.ChildFailed as error:
-            raise NotAVideo(f"The clips could not be joined: {error}.") from error
+            raise NotAVideo(kept("The clips could not be joined: {problem}.", problem=error)) from error
         if "refused" in answer:
-            raise NotAVideo(f"The clips could not be joined: {answer['refused']}.")
+            raise NotAVideo(kept("The clips could not be joined: {problem}.", problem=answer["refused"]))
     return Film(**answer)

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from bot.domain.errors import NotAVideo
+from bot.domain.language import kept
 from bot.media import child
 from bot.media.files import arriving
 
@@ -24,6 +25,10 @@ async def last_frame(clip: Path, target: Path) -> None:
                 seconds=_SECONDS,
             )
         except child.ChildFailed as error:
-            raise NotAVideo(f"The clip's last frame could not be read: {error}.") from error
+            raise NotAVideo(
+                kept("The clip's last frame could not be read: {problem}.", problem=error)
+            ) from error
         if "refused" in answer:
-            raise NotAVideo(f"The clip's last frame could not be read: {answer['refused']}.")
+            raise NotAVideo(
+                kept("The clip's last frame could not be read: {problem}.", problem=answer["refused"])
+            )

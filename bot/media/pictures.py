@@ -6,6 +6,7 @@ from typing import Any
 
 from bot.domain.catalog import ImageRules
 from bot.domain.errors import PictureRefused, WrongShape
+from bot.domain.language import kept, said, tr
 from bot.media import child
 from bot.media.files import arriving
 
@@ -35,7 +36,7 @@ async def prepare(source: Path, target: Path, rules: ImageRules, *, name: str) -
     with arriving(target) as part:
         answer = await _run("picture", source, rules, name, target=str(part))
         if "wrong_shape" in answer:
-            raise WrongShape(answer["wrong_shape"])
+            raise WrongShape(said(answer["wrong_shape"]))
     return PictureInfo(**answer)
 
 
@@ -65,11 +66,15 @@ async def _run(job: str, source: Path, rules: ImageRules, name: str, **targets: 
         )
     except child.ChildFailed as error:
         raise PictureRefused(
-            f"{shown} could not be prepared: {error}. Save it again as a smaller, plain JPEG and attach "
-            "that; if that fails too, tell the operator."
+            tr(
+                "{file} could not be prepared: {problem}. Save it again as a smaller, plain JPEG and attach that; if "
+                "that fails too, tell the operator.",
+                file=said(shown),
+                problem=said(str(error)),
+            )
         ) from error
     if "refused" in answer:
-        raise PictureRefused(answer["refused"])
+        raise PictureRefused(said(answer["refused"]))
     return answer
 
 
@@ -79,4 +84,4 @@ def _shown(name: str) -> str:
     if len(plain) > _SHOWN_NAME:
         half = _SHOWN_NAME // 2
         plain = f"{plain[: half - 1]}…{plain[-half:]}"
-    return f"`{plain}`" if plain else "the picture"
+    return f"`{plain}`" if plain else kept("the picture")

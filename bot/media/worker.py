@@ -11,6 +11,7 @@ import os
 import sys
 from typing import Any
 
+from bot.domain.language import kept
 from bot.media.jobs import Refused
 
 JOBS = frozenset({"picture", "shape", "clip", "paint", "fit", "codecs", "chart", "last_frame", "join"})
@@ -59,7 +60,7 @@ def _work(job: str, arguments: dict[str, Any]) -> dict[str, Any]:
     except Refused as refusal:
         return {"refused": str(refusal)}
     except MemoryError:
-        return {"failed": "it needs too much memory"}
+        return {"failed": kept("it needs too much memory")}
     except Exception as error:  # noqa: BLE001 - the last line of a process of its own: the parent must be told
         # The words of an OSError alone: a path of this machine is nothing for a member.
         text = error.strerror if isinstance(error, OSError) else str(error)[:300]

@@ -169,7 +169,7 @@ def test_the_child_loads_no_pydantic(tmp_path: Path) -> None:
     code = (
         "import sys, bot.media.worker, bot.media.jobs.picture, bot.media.jobs.clip, bot.media.jobs.fit;"
         "import bot.media.jobs.paint, bot.media.jobs.chart;"
-        "sys.exit('pydantic' in sys.modules or 'bot.domain' in sys.modules)"
+        "sys.exit('pydantic' in sys.modules or 'bot.domain.errors' in sys.modules)"
     )
     environment = os.environ | {"MPLCONFIGDIR": str(tmp_path)}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)

@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Sequence
-from datetime import date
 from typing import Any
 
 import matplotlib as mpl
@@ -40,8 +39,10 @@ def run(
     series: list[tuple[str, list[int]]],
     limit: int | None,
     limit_label: str,
+    nothing: str,
     target: str,
 ) -> dict[str, Any]:
+    """`days` are the names of the bars, `nothing` is said where there are none."""
     mpl.rcParams["text.parse_math"] = False  # two dollar signs would else begin and end a formula
     mpl.rcParams["font.size"] = _LETTERS
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, facecolor=_GROUND)
@@ -51,12 +52,12 @@ def run(
     highest = _bars(axes, series, len(days))
     top = _top(highest, limit)
     axes.set_ylim(0, top)
-    _days(axes, [date.fromisoformat(day) for day in days])
+    _days(axes, days)
     _amounts(axes)
     if limit is not None:
         _line(axes, limit, limit_label, top)
     if not highest:
-        _middle(axes, "nothing spent")
+        _middle(axes, nothing)
     if len(series) > 1 and highest:
         _legend(figure, [label for label, _ in series])
     figure.savefig(target, format="png")
@@ -90,12 +91,11 @@ def _top(highest: int, limit: int | None) -> float:
     return max(_LOWEST_TOP, reached * 1.18)
 
 
-def _days(axes: Axes, days: Sequence[date]) -> None:
+def _days(axes: Axes, days: Sequence[str]) -> None:
     last = len(days) - 1
     step = max(1, -(-len(days) // _LABELS))
     shown = range(last, -1, -step)
-    words = [f"{day:%b %Y}" if len(days) > _LONG else f"{day.day} {day:%b}" for day in days]
-    axes.set_xticks(list(shown), [words[number] for number in shown])
+    axes.set_xticks(list(shown), [days[number] for number in shown])
     axes.tick_params(axis="x", length=0, colors=_QUIET, pad=8)
 
 

@@ -7,6 +7,7 @@ from typing import Any, BinaryIO
 
 import av
 
+from bot.domain.language import kept
 from bot.media import kinds
 from bot.media.jobs import Refused
 
@@ -28,7 +29,7 @@ def run(source: str) -> dict[str, Any]:
     path = Path(source).absolute()  # or a name such as "concat:a" would be taken for a protocol
     head = _head(path)
     if kinds.demuxer(head) is None:
-        raise Refused(f"found {kinds.describe(head)} instead of a video")
+        raise Refused(kept("found {kind} instead of a video", kind=kinds.describe(head)))
     order = _check_boxes(path) if kinds.demuxer(head) == "mov" else []
     try:
         with opened(path) as container:
@@ -37,7 +38,11 @@ def run(source: str) -> dict[str, Any]:
         if isinstance(error, MemoryError):
             raise
         raise Refused(
-            f"found {kinds.describe(head)} that is damaged or cut short ({error.strerror})"
+            kept(
+                "found {kind} that is damaged or cut short ({reason})",
+                kind=kinds.describe(head),
+                reason=error.strerror,
+            )
         ) from error
     return found | {
         "bytes": path.stat().st_size,
@@ -71,10 +76,16 @@ def _check_boxes(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         for kind, end in _boxes(file, size):
             if kind in _NEEDED_WHOLE and end > size:
-                raise Refused(f"found an MP4 cut short: {size:,} of at least {end:,} bytes")
+                raise Refused(
+                    kept(
+                        "found an MP4 cut short: {found} of at least {least} bytes",
+                        found=f"{size:,}",
+                        least=f"{end:,}",
+                    )
+                )
             found.append(kind)
     if b"moov" not in found:
-        raise Refused("found an MP4 cut short: its index (moov) is missing")
+        raise Refused(kept("found an MP4 cut short: its index (moov) is missing"))
     return found
 
 
@@ -102,7 +113,7 @@ def _probe(container: Any) -> dict[str, Any]:
     _check_header(stream.codec_context.width, stream.codec_context.height, seconds)
     first = next(container.decode(stream), None)
     if first is None:
-        raise Refused("found a video without a single frame")
+        raise Refused(kept("found a video without a single frame"))
     _check_header(first.width, first.height, seconds)
     start = first.time or 0.0
     container.seek(int((start + max(0.0, seconds - _TAIL)) * 1_000_000), backward=True)
@@ -111,7 +122,13 @@ def _probe(container: Any) -> dict[str, Any]:
         last = frame
     reached = (last.time or 0.0) - start
     if reached < seconds - _SLACK:
-        raise Refused(f"found a video cut short: it ends after {reached:.1f} of {seconds:.1f} seconds")
+        raise Refused(
+            kept(
+                "found a video cut short: it ends after {reached} of {seconds} seconds",
+                reached=f"{reached:.1f}",
+                seconds=f"{seconds:.1f}",
+            )
+        )
     return {
         "width": first.width,
         "height": first.height,
@@ -127,8 +144,8 @@ def video_of(container: Any) -> Any:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             return stream
     if container.streams.audio:
-        raise Refused("found a file with sound only, without a video")
-    raise Refused("found a file without a video")
+        raise Refused(kept("found a file with sound only, without a video"))
+    raise Refused(kept("found a file without a video"))
 
 
 def _codec(stream: Any) -> str:
@@ -142,17 +159,26 @@ def seconds_of(container: Any, stream: Any) -> float:
         return float(stream.duration * stream.time_base)
     if container.duration is not None:
         return float(container.duration / av.time_base)
-    raise Refused("found a video that does not tell its length")
+    raise Refused(kept("found a video that does not tell its length"))
 
 
 def _check_header(width: int, height: int, seconds: float) -> None:
     if width <= 0 or height <= 0:
-        raise Refused("found a video whose size is impossible")
+        raise Refused(kept("found a video whose size is impossible"))
     if max(width, height) > MAX_SIDE:
         raise Refused(
-            f"found a video of {width:,} × {height:,} pixels; at most {MAX_SIDE:,} a side are allowed"
+            kept(
+                "found a video of {width} × {height} pixels; at most {most} a side are allowed",
+                width=f"{width:,}",
+                height=f"{height:,}",
+                most=f"{MAX_SIDE:,}",
+            )
         )
     if not 0 < seconds <= MAX_SECONDS:
         raise Refused(
-            f"found a video of {seconds:,.1f} seconds; more than 0 and at most {MAX_SECONDS} are allowed"
+            kept(
+                "found a video of {seconds} seconds; more than 0 and at most {most} are allowed",
+                seconds=f"{seconds:,.1f}",
+                most=MAX_SECONDS,
+            )
         )

@@ -11,6 +11,7 @@ import av
 from av.video.frame import PictureType
 from av.video.reformatter import ColorRange, Colorspace
 
+from bot.domain.language import kept
 from bot.media.jobs import Refused
 from bot.media.jobs.clip import opened, seconds_of, video_of
 
@@ -67,7 +68,13 @@ def run(source: str, target: str, limit: int, threads: int, *, remux: bool) -> d
     if not remux or _bytes(target) > limit:
         _encode_to_fit(path, target, limit, threads)
     if _bytes(target) > limit:
-        raise Refused(f"it still has {_bytes(target):,} bytes, and {limit:,} are allowed")
+        raise Refused(
+            kept(
+                "it still has {found} bytes, and {most} are allowed",
+                found=f"{_bytes(target):,}",
+                most=f"{limit:,}",
+            )
+        )
     with Path(target).open("rb") as file:
         os.fsync(file.fileno())
     return {"bytes": _bytes(target)}
@@ -98,7 +105,13 @@ def _encode_to_fit(source: Path, target: str, limit: int, threads: int) -> None:
     enough = max(video.rate * _GENERATION, _LEAST_RATE)
     for _ in range(_TRIES):
         if room < _LEAST_RATE:
-            raise Refused(f"{video.seconds:.1f} seconds cannot look like anything within {limit:,} bytes")
+            raise Refused(
+                kept(
+                    "{seconds} seconds cannot look like anything within {most} bytes",
+                    seconds=f"{video.seconds:.1f}",
+                    most=f"{limit:,}",
+                )
+            )
         rate = min(room, enough)
         _encode(source, target, video, _Plan(*_size(video, room), int(rate), int(sound), threads))
         if _bytes(target) <= limit:

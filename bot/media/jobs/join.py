@@ -10,6 +10,7 @@ from typing import Any
 import av
 from av.video.reformatter import Colorspace
 
+from bot.domain.language import kept
 from bot.media.jobs import Refused
 from bot.media.jobs.clip import opened, video_of
 from bot.media.jobs.last_frame import guessed_colours
@@ -32,7 +33,7 @@ def run(sources: list[str], target: str) -> dict[str, Any]:
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise Refused(f"one of the clips is damaged ({error.strerror})") from error
+        raise Refused(kept("one of the clips is damaged ({reason})", reason=error.strerror)) from error
     with Path(target).open("rb") as file:
         os.fsync(file.fileno())
         size = os.fstat(file.fileno()).st_size

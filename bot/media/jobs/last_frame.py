@@ -7,6 +7,7 @@ from typing import Any
 import av
 from av.video.reformatter import Colorspace
 
+from bot.domain.language import kept
 from bot.media.jobs import Refused
 from bot.media.jobs.clip import opened, seconds_of, video_of
 
@@ -25,7 +26,7 @@ def run(source: str, target: str) -> dict[str, Any]:
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
-        raise Refused(f"found a video that is damaged ({error.strerror})") from error
+        raise Refused(kept("found a video that is damaged ({reason})", reason=error.strerror)) from error
     colours = guessed_colours(frame.colorspace, frame.height)
     picture = frame.reformat(format="rgb24", src_colorspace=colours).to_image()
     with Path(target).open("wb") as file:
@@ -43,7 +44,7 @@ def _last(container: Any) -> Any:
     for frame in container.decode(stream):
         last = frame
     if last is None:
-        raise Refused("found a video without a frame at its end")
+        raise Refused(kept("found a video without a frame at its end"))
     return last
 
 

@@ -10,6 +10,7 @@ import av
 from PIL import Image, ImageOps
 from PIL.Image import Resampling
 
+from bot.domain.language import kept
 from bot.media.jobs import Refused
 from bot.media.jobs.backdrop import Backdrop
 from bot.media.jobs.camera import Camera
@@ -73,7 +74,7 @@ def _picture(path: str, size: tuple[int, int]) -> Image.Image:
             image.draft("RGB", size)
             return ImageOps.fit(image.convert("RGB"), size, Resampling.LANCZOS)
     except FileNotFoundError:
-        raise Refused("the frame's file is gone") from None
+        raise Refused(kept("the frame's file is gone")) from None
 
 
 def _larger(size: tuple[int, int], factor: float) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image, ImageCms
 from PIL.Image import Resampling, Transpose
 
+from bot.domain.language import kept
 from bot.media import kinds
 from bot.media.jobs import Refused
 
@@ -62,8 +63,15 @@ def opened(path: Path, max_bytes: int, name: str) -> Iterator[tuple[Image.Image,
     size = path.stat().st_size
     if size > max_bytes:
         raise Refused(
-            f"{name} has {_bytes(size)}; at most {_bytes(max_bytes)} are allowed. "
-            "Save it smaller or as a JPEG, and attach that."
+            kept(
+                "{file} has {found} bytes ({megabytes} MB); at most {most} bytes ({limit} MB) are allowed. Save it "
+                "smaller or as a JPEG, and attach that.",
+                file=name,
+                found=f"{size:,}",
+                megabytes=_megabytes(size),
+                most=f"{max_bytes:,}",
+                limit=_megabytes(max_bytes),
+            )
         )
     with path.open("rb") as file:
         kind = _kind(file.read(kinds.HEAD), name)
@@ -72,8 +80,13 @@ def opened(path: Path, max_bytes: int, name: str) -> Iterator[tuple[Image.Image,
             yield image, kind, _checked(image, kind, name)
     except _BROKEN as error:
         raise Refused(
-            f"{name} is a {kind} picture that is damaged or cut short ({_reason(error)}). "
-            "Open it, save it again and attach that."
+            kept(
+                "{file} is a {kind} picture that is damaged or cut short ({reason}). Open it, save it again and "
+                "attach that.",
+                file=name,
+                kind=kind,
+                reason=_reason(error),
+            )
         ) from error
 
 
@@ -81,8 +94,12 @@ def _kind(head: bytes, name: str) -> str:
     kind = kinds.picture(head)
     if kind is None:
         raise Refused(
-            f"{name} is {kinds.describe(head)}; only PNG, JPEG and WEBP pictures are allowed. "
-            "Save it as one of these and attach that."
+            kept(
+                "{file} is {kind}; only PNG, JPEG and WEBP pictures are allowed. Save it as one of these and attach "
+                "that.",
+                file=name,
+                kind=kinds.describe(head),
+            )
         )
     if kind == "WEBP":
         # Pillow's WebP decoder reserves the whole canvas when it opens a file, so this one is asked before.
@@ -95,7 +112,12 @@ def _checked(image: Image.Image, kind: str, name: str) -> Transpose | None:
     _check_pixels(image.size, name)
     # A JPEG may carry a second picture (depth, HDR gain); its first one is the photo.
     if kind != "JPEG" and getattr(image, "n_frames", 1) > 1:
-        raise Refused(f"{name} is animated; a still picture is needed. Save one frame of it and attach that.")
+        raise Refused(
+            kept(
+                "{file} is animated; a still picture is needed. Save one frame of it and attach that.",
+                file=name,
+            )
+        )
     if kind == "PNG":
         # Its EXIF may stand behind the pixels; were they loaded below, their damage would be taken for EXIF's.
         image.load()
@@ -106,8 +128,14 @@ def _check_pixels(size: tuple[int, int], name: str) -> None:
     width, height = size
     if width * height > MAX_PIXELS:
         raise Refused(
-            f"{name} has {width:,} × {height:,} pixels; at most {MAX_PIXELS // 1_000_000} million pixels are "
-            "allowed. Scale it down and attach that."
+            kept(
+                "{file} has {width} × {height} pixels; at most {most} million pixels are allowed. Scale it down and "
+                "attach that.",
+                file=name,
+                width=f"{width:,}",
+                height=f"{height:,}",
+                most=MAX_PIXELS // 1_000_000,
+            )
         )
 
 
@@ -122,14 +150,29 @@ def _webp_size(head: bytes) -> tuple[int, int]:
 
 
 def _check_shape(width: int, height: int, rules: dict[str, Any], name: str) -> None:
-    found = f"{name} has {width:,} × {height:,} pixels"
     if min(width, height) < rules["min_side"]:
-        raise Refused(f"{found}; each side needs at least {rules['min_side']}. Choose a larger picture.")
+        raise Refused(
+            kept(
+                "{file} has {width} × {height} pixels; each side needs at least {least}. Choose a larger picture.",
+                file=name,
+                width=f"{width:,}",
+                height=f"{height:,}",
+                least=rules["min_side"],
+            )
+        )
     ratio = width / height
     if not rules["min_ratio"] <= ratio <= rules["max_ratio"]:
         raise _WrongShape(
-            f"{found}, a ratio of {ratio:.2f}; from {rules['min_ratio']:.3g} to {rules['max_ratio']:.3g} "
-            "(width divided by height) is allowed."
+            kept(
+                "{file} has {width} × {height} pixels, a ratio of {ratio}; from {least} to {most} (width divided by "
+                "height) is allowed.",
+                file=name,
+                width=f"{width:,}",
+                height=f"{height:,}",
+                ratio=f"{ratio:.2f}",
+                least=f"{rules['min_ratio']:.3g}",
+                most=f"{rules['max_ratio']:.3g}",
+            )
         )
 
 
@@ -236,12 +279,18 @@ def save(picture: Image.Image, target: Path, max_bytes: int, name: str) -> int:
                 os.fsync(file.fileno())
             return buffer.tell()
     raise Refused(
-        f"{name} has too much detail to fit into {_bytes(max_bytes)} as a JPEG. Scale it down and attach that."
+        kept(
+            "{file} has too much detail to fit into {most} bytes ({limit} MB) as a JPEG. Scale it down and attach "
+            "that.",
+            file=name,
+            most=f"{max_bytes:,}",
+            limit=_megabytes(max_bytes),
+        )
     )
 
 
-def _bytes(number: int) -> str:
-    return f"{number:,} bytes ({number / 1_000_000:.1f} MB)"
+def _megabytes(number: int) -> str:
+    return f"{number / 1_000_000:.1f}"
 
 
 def _reason(error: Exception) -> str:
