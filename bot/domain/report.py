@@ -7,7 +7,11 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from enum import StrEnum
 from typing import TypeVar
 
+from babel import Locale
+from babel.dates import format_skeleton
+
 from bot.domain.errors import Refusal
+from bot.domain.language import reader, tr
 from bot.domain.limits import FOREVER, Period, Window, window
 from bot.domain.task import TaskState
 
@@ -120,14 +124,24 @@ def asked_for(
     """
     if first is None and last is None:
         if period not in set(Span):
-            raise Refusal(f"`period`: found {period[:40]!r}, need one of {', '.join(Span)}.")
+            raise Refusal(
+                tr(
+                    "`period`: found {found}, need one of {periods}.",
+                    found=repr(period[:40]),
+                    periods=", ".join(Span),
+                )
+            )
         return _named(Span(period), at, zone)
     today = day_of(at, zone)
     begin = None if first is None else _read_day("from", first, today, zone)
     end = today if last is None else _read_day("to", last, today, zone)
     if begin is not None and begin > end:
         raise Refusal(
-            f"The report would begin on {begin} and end on {end}, before it begins. Change one of the two days."
+            tr(
+                "The report would begin on {first} and end on {last}, before it begins. Change one of the two days.",
+                first=begin,
+                last=end,
+            )
         )
     return Window(0 if begin is None else start_of(begin, zone), start_of(end + _DAY, zone))
 
@@ -151,10 +165,23 @@ def _read_day(name: str, text: str, today: date, zone: tzinfo) -> date:
     try:
         day = datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=zone).date()
     except ValueError:
-        raise Refusal(f"`{name}`: found {text[:40]!r}, need a day such as {today}.") from None
+        raise Refusal(
+            tr(
+                "`{option}`: found {found}, need a day such as {today}.",
+                option=name,
+                found=repr(text[:40]),
+                today=today,
+            )
+        ) from None
     if day > today:
         raise Refusal(
-            f"`{name}`: {day} is yet to come; today is {today} ({zone}). Name today or a day before."
+            tr(
+                "`{option}`: {day} is yet to come; today is {today} ({zone}). Name today or a day before.",
+                option=name,
+                day=day,
+                today=today,
+                zone=zone,
+            )
         )
     return day
 
@@ -172,11 +199,11 @@ def start_of(day: date, zone: tzinfo) -> int:
 def name_of(span: Window, zone: tzinfo) -> str:
     """A window of whole days in words, such as "November 2026" or "2026-11-01 to 2026-11-20"."""
     if span.until >= FOREVER:
-        return "everything so far"
+        return tr("everything so far")
     last = day_of(span.until - 1, zone)
     if span.since <= 0:
-        return f"everything until {last}"
+        return tr("everything until {day}", day=last)
     first = day_of(span.since, zone)
     if span == window(Period.MONTH, span.since, zone):
-        return f"{first:%B %Y}"
-    return str(first) if first == last else f"{first} to {last}"
+        return format_skeleton("yMMMM", first, locale=Locale.parse(reader(), sep="-"))
+    return str(first) if first == last else tr("{first} to {last}", first=first, last=last)

@@ -17,6 +17,7 @@ import httpcore
 import httpx
 
 from bot.domain.errors import NotAVideo, ProviderBusy, StorageError
+from bot.domain.language import kept
 from bot.media.files import PART
 
 #: Host and port to the addresses found, as text.
@@ -95,7 +96,9 @@ class _Guard(httpcore.AsyncNetworkBackend):
         except (OSError, UnicodeError) as error:
             raise httpcore.ConnectError(f"{host} has no address") from error
         if host not in self._trusted and not all(map(is_public, addresses)):
-            raise NotAVideo(f"The link leads to {host}, which is inside a private network: refused.")
+            raise NotAVideo(
+                kept("The link leads to {host}, which is inside a private network: refused.", host=host)
+            )
         failure: Exception = httpcore.ConnectError(f"{host} has no address")
         for address in addresses:
             try:
@@ -143,14 +146,20 @@ class Downloads:
         or an address we do not ask. `StorageError` where the disk does not take it.
         """
         start = _parsed(url)
-        host = start.host or "no host"
+        host = start.host or kept("no host")
         try:
             async with asyncio.timeout(seconds):
                 return await self._fetch(start, to, limit)
         except TimeoutError as error:
-            raise ProviderBusy(f"The file at {host} did not arrive within {seconds:g} s.") from error
+            raise ProviderBusy(
+                kept(
+                    "The file at {host} did not arrive within {seconds} s.", host=host, seconds=f"{seconds:g}"
+                )
+            ) from error
         except _TRANSPORT as error:
-            raise ProviderBusy(f"The file at {host} cannot be read ({type(error).__name__}).") from error
+            raise ProviderBusy(
+                kept("The file at {host} cannot be read ({reason}).", host=host, reason=type(error).__name__)
+            ) from error
 
     async def _fetch(self, url: httpx.URL, to: Path, limit: int) -> int:
         for _ in range(REDIRECTS + 1):
@@ -160,13 +169,15 @@ class Downloads:
                     _accept(answer, url.host, limit)
                     return await _store(answer, url.host, to, limit)
                 url = _onward(url, answer)
-        raise NotAVideo(f"The link at {url.host} leads from one address to the next: refused.")
+        raise NotAVideo(
+            kept("The link at {host} leads from one address to the next: refused.", host=url.host)
+        )
 
     def _check(self, url: httpx.URL) -> None:
         if url.scheme not in {"http", "https"} or not url.host:
-            raise NotAVideo("The link is no web address: refused.")
+            raise NotAVideo(kept("The link is no web address: refused."))
         if url.scheme == "http" and url.host not in self._trusted:
-            raise NotAVideo(f"The link to {url.host} is not encrypted: refused.")
+            raise NotAVideo(kept("The link to {host} is not encrypted: refused.", host=url.host))
 
     @asynccontextmanager
     async def _opened(self, url: httpx.URL) -> AsyncIterator[httpcore.Response]:
@@ -182,7 +193,7 @@ def _parsed(url: str) -> httpx.URL:
     try:
         return httpx.URL(url)
     except httpx.InvalidURL as error:
-        raise NotAVideo("The link is no web address: refused.") from error
+        raise NotAVideo(kept("The link is no web address: refused.")) from error
 
 
 def _header(answer: httpcore.Response, name: bytes) -> str:
@@ -194,24 +205,39 @@ def _onward(url: httpx.URL, answer: httpcore.Response) -> httpx.URL:
     try:
         return url.join(place)
     except httpx.InvalidURL as error:
-        raise NotAVideo(f"The link at {url.host} leads to no web address: refused.") from error
+        raise NotAVideo(
+            kept("The link at {host} leads to no web address: refused.", host=url.host)
+        ) from error
 
 
 def _accept(answer: httpcore.Response, host: str, limit: int) -> None:
     status = answer.status
     if httpx.codes.is_client_error(status) and status not in _PASSING:
-        raise LinkExpired(f"The link at {host} does not work any more ({status}).")
+        raise LinkExpired(
+            kept("The link at {host} does not work any more ({status}).", host=host, status=status)
+        )
     if status != httpx.codes.OK:
-        raise ProviderBusy(f"The file at {host} cannot be read now ({status}).")
+        raise ProviderBusy(
+            kept("The file at {host} cannot be read now ({status}).", host=host, status=status)
+        )
     if _header(answer, b"content-encoding").lower() not in {"", "identity"}:
-        raise NotAVideo(f"The file at {host} is packed although we asked for it unpacked: refused.")
+        raise NotAVideo(
+            kept("The file at {host} is packed although we asked for it unpacked: refused.", host=host)
+        )
     length = _header(answer, b"content-length")
     if re.fullmatch(r"\d{1,18}", length, re.ASCII) and int(length) > limit:
-        raise NotAVideo(_too_long(host, f"{int(length) / 1e6:,.1f} MB", limit))
+        raise NotAVideo(
+            kept(
+                "The file at {host} has {found} MB, at most {most} MB are taken.",
+                host=host,
+                found=_megabytes(int(length)),
+                most=_megabytes(limit),
+            )
+        )
 
 
-def _too_long(host: str, found: str, limit: int) -> str:
-    return f"The file at {host} has {found}, at most {limit / 1e6:,.1f} MB are taken."
+def _megabytes(count: int) -> str:
+    return f"{count / 1e6:,.1f}"
 
 
 async def _store(answer: httpcore.Response, host: str, to: Path, limit: int) -> int:
@@ -220,7 +246,14 @@ async def _store(answer: httpcore.Response, host: str, to: Path, limit: int) -> 
         async for batch in _batches(answer):
             written += len(batch)
             if written > limit:
-                raise NotAVideo(_too_long(host, f"more than {limit / 1e6:,.1f} MB", limit))
+                raise NotAVideo(
+                    kept(
+                        "The file at {host} has more than {found} MB, at most {most} MB are taken.",
+                        host=host,
+                        found=_megabytes(limit),
+                        most=_megabytes(limit),
+                    )
+                )
             with _on_disk(to):
                 await _to_the_end(_append, descriptor, batch)
         with _on_disk(to):
