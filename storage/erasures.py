@@ -5,6 +5,7 @@ limits without an end count it for ever, and the ledger is never rewritten.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 from storage import events
@@ -18,6 +19,13 @@ _OPEN = f"(state NOT IN ({FINAL_STATES}) AND (state <> 'succeeded' OR due_at IS 
 #: Said like this, no index of states is read for it: most tasks have ended, and few of them are old.
 _UNENDED = f"(state NOT IN ({FINAL_STATES}))"
 _ASKED = "SELECT * FROM tasks WHERE erase_asked_at IS NOT NULL AND erased_at IS NULL"
+
+
+class Why(NamedTuple):
+    """Notes for a task's history, and for one whose clip is given up, which begins with `UNCOLLECTED`."""
+
+    note: str
+    given_up: str
 
 
 class ErasureStore:
@@ -101,30 +109,30 @@ class ErasureStore:
 
     # ------------------------------------------------------------------- deeds
 
-    async def erase(self, tasks: Sequence[Task], at: int, *, why: str) -> None:
+    async def erase(self, tasks: Sequence[Task], at: int, *, why: Why) -> None:
         """Take words, pictures and notes of tasks away; one that went on meanwhile is left alone.
 
-        `why` completes "erased", such as "by its member". A clip that waits to be collected is given up.
+        A clip that waits to be collected is given up.
         """
 
         def work(tx: Transaction) -> None:
             for task in tasks:
-                _give_up(tx, task, at, f"erased {why}")
+                _give_up(tx, task, at, why.given_up)
                 if _erase(tx, task, at):
                     _forget_around(tx, task)
                     row = tx.one("SELECT * FROM tasks WHERE id = :id", id=task.id)
                     state = TaskState(row["state"]) if row else task.state
-                    events.add(tx, task, state, at, f"erased {why}")
+                    events.add(tx, task, state, at, why.note)
 
         await self._database.write(work)
 
-    async def give_up(self, tasks: Sequence[Task], at: int, *, why: str) -> None:
+    async def give_up(self, tasks: Sequence[Task], at: int, *, why: Why) -> None:
         """End tasks whose clip could be posted nowhere and is kept no longer; their cost stays booked."""
 
         def work(tx: Transaction) -> None:
             for task in tasks:
-                if _give_up(tx, task, at, why):
-                    events.add(tx, task, TaskState.FAILED, at, why)
+                if _give_up(tx, task, at, why.given_up):
+                    events.add(tx, task, TaskState.FAILED, at, why.note)
 
         await self._database.write(work)
 
@@ -141,7 +149,7 @@ class ErasureStore:
         return await self._database.empty_log()
 
 
-def _give_up(tx: Transaction, task: Task, at: int, why: str) -> bool:
+def _give_up(tx: Transaction, task: Task, at: int, problem: str) -> bool:
     changed = tx.run(
         """
         UPDATE tasks SET state = 'failed', changed_at = :at, problem = :problem, clip_url = NULL,
@@ -150,7 +158,7 @@ def _give_up(tx: Transaction, task: Task, at: int, why: str) -> bool:
         """,
         id=task.id,
         at=at,
-        problem=f"{UNCOLLECTED}, and was {why}",
+        problem=problem,
     )
     return changed == 1
 

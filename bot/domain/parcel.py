@@ -4,13 +4,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from bot.domain.language import kept
+
 
 class Change(StrEnum):
     """What was done to the pictures; a new container changes nothing of them."""
 
-    NONE = "as it is"
-    SMALLER = "made smaller to fit"
-    CONVERTED = "converted so that it plays everywhere"
+    NONE = kept("as it is")
+    SMALLER = kept("made smaller to fit")
+    CONVERTED = kept("converted so that it plays everywhere")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.domain.errors import NobodyThere, NotAVideo, ProviderError, TooLarge
+from bot.domain.language import kept
 from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.ports import Provider
 from bot.domain.task import Task
@@ -104,7 +105,7 @@ class Packing:
             else self._providers_link(await self._with_live_link(task))
         )
         if link is None:
-            raise NobodyThere("the clip is too large for Discord and its provider has no link to it")
+            raise NobodyThere(kept("the clip is too large for Discord and its provider has no link to it"))
         return Parcel(None, link=link)
 
     async def _with_live_link(self, task: Task) -> Task:

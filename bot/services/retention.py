@@ -6,11 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.domain.errors import StorageError
+from bot.domain.language import kept
 from bot.domain.ports import Clock, Local
 from bot.domain.privacy import Keeping
 from bot.domain.task import Task
 from bot.services.files import Files
-from storage.erasures import ErasureStore
+from storage.erasures import ErasureStore, Why
 
 log = logging.getLogger(__name__)
 
@@ -21,7 +22,6 @@ _BATCH = 100
 _DRAWN_WITHIN = 60_000
 #: Seconds between two looks, and between two batches.
 _PAUSE, _BREATH = 60.0, 0.1
-_BY_MEMBER = "by its member"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,9 @@ class Retention:
         """One batch of each kind; seconds until there may be more to do."""
         now, keeping = self._clock(), self._keeping
         asked = await self._erasures.asked(now - _DRAWN_WITHIN, limit=_BATCH)
-        await self._erase(asked, _BY_MEMBER)
+        await self._erase(asked, _by_member())
         old = await self._erasures.outlived(now - keeping.prompts_days * _DAY, limit=_BATCH)
-        await self._erase(old, f"after {keeping.prompts_days} days")
+        await self._erase(old, _after(keeping.prompts_days))
         clips = await self._erasures.uncollected(now - keeping.clips_days * _DAY, limit=_BATCH)
         await self._give_up(clips)
         await self._erasures.end_blocks(now)
@@ -86,12 +86,12 @@ class Retention:
         await self._erasures.ask(member_id, self._clock())
         done = 0
         while tasks := await self._erasures.asked_by(member_id, limit=_BATCH):
-            await self._erase(tasks, _BY_MEMBER)
+            await self._erase(tasks, _by_member())
             done += len(tasks)
         self._traces = not await self._erasures.leave_no_bytes()
         return Erased(done, await self._erasures.open_of(member_id))
 
-    async def _erase(self, tasks: Sequence[Task], why: str) -> None:
+    async def _erase(self, tasks: Sequence[Task], why: Why) -> None:
         """The files first: as long as the rows say so, what a crash leaves of them is found again."""
         if not tasks:
             return
@@ -102,7 +102,7 @@ class Retention:
         await self._files.erase(tasks)
         await self._erasures.erase(tasks, self._clock(), why=why)
         self._traces = True
-        log.info("%d tasks were erased %s", len(tasks), why)
+        log.info("%d tasks: %s", len(tasks), why.note)
         for task in tasks:
             if task.stranded:
                 self._changed(task)
@@ -112,9 +112,30 @@ class Retention:
             return
         for task in tasks:
             await asyncio.to_thread(self._files.clip(task).unlink, missing_ok=True)
-        why = f"not collected within {self._keeping.clips_days} days"
+        why = _not_collected(self._keeping.clips_days)
         await self._erasures.give_up(tasks, self._clock(), why=why)
         for task in tasks:
             await self._files.forget_pictures(task)
-            log.info("the clip of task %s was %s", task.id, why)
+            log.info("the clip of task %s: %s", task.id, why.note)
             self._changed(task)
+
+
+def _by_member() -> Why:
+    return Why(
+        kept("erased by its member"),
+        kept("its clip could be posted nowhere, and was erased by its member"),
+    )
+
+
+def _after(days: int) -> Why:
+    return Why(
+        kept("erased after {days} days", days=days),
+        kept("its clip could be posted nowhere, and was erased after {days} days", days=days),
+    )
+
+
+def _not_collected(days: int) -> Why:
+    return Why(
+        kept("not collected within {days} days", days=days),
+        kept("its clip could be posted nowhere, and was not collected within {days} days", days=days),
+    )

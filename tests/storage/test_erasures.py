@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from bot.domain.task import TaskState
+from bot.domain.task import UNCOLLECTED, TaskState
 from storage.database import Database
-from storage.erasures import ErasureStore
+from storage.erasures import ErasureStore, Why
 from storage.tasks import TaskStore
 from tests.storage.drafts import NOON, SECOND, placed
 
 WORDS = "nobody may read this again"
 LATER = NOON + SECOND
+BY_MEMBER = Why("erased by its member", f"{UNCOLLECTED}, and was erased by its member")
 
 
 def left(path: Path) -> list[str]:
@@ -52,7 +53,7 @@ async def test_a_file_much_used_keeps_no_byte_of_what_was_erased(database: Datab
     erasures = ErasureStore(database)
     await erasures.ask(70, LATER)
     while tasks := await erasures.asked_by(70, limit=30):
-        await erasures.erase(tasks, LATER, why="by its member")
+        await erasures.erase(tasks, LATER, why=BY_MEMBER)
     assert await erasures.leave_no_bytes()
     assert left(path) == []
     kept = await database.read("SELECT prompt FROM tasks WHERE member_id = 71")
@@ -66,7 +67,7 @@ async def test_a_body_that_was_left_goes_too(database: Database, path: Path) -> 
     await store.end(task, TaskState.FAILED, NOON, note="x")
     body = {"id": task.id, "body": WORDS.encode()}
     await database.write(lambda tx: tx.run("INSERT INTO submissions VALUES (:id, :body)", **body))
-    await erasures.erase([task], LATER, why="by its member")
+    await erasures.erase([task], LATER, why=BY_MEMBER)
     assert await erasures.leave_no_bytes()
     assert left(path) == []
 
@@ -85,8 +86,8 @@ async def test_whoever_still_reads_is_not_waited_for(
 async def test_a_task_that_went_on_meanwhile_is_left_alone(database: Database) -> None:
     store, erasures = TaskStore(database), ErasureStore(database)
     task = await placed(store, 1)
-    await erasures.erase([task], LATER, why="by its member")
-    await erasures.give_up([task], LATER, why="not collected")
+    await erasures.erase([task], LATER, why=BY_MEMBER)
+    await erasures.give_up([task], LATER, why=Why("not collected", f"{UNCOLLECTED}, and was not collected"))
     assert await store.get(task.id) == task
     assert [event.note for event in await store.events(task.id)] == ["price held, to be made by mindvideo"]
 
