@@ -3,6 +3,8 @@
 import re
 from decimal import ROUND_HALF_UP, Decimal
 
+from bot.domain.language import kept
+
 MICROS_PER_DOLLAR = 1_000_000
 #: One hundred million dollars: far above any price here, far below what 64 bits hold.
 _LARGEST = Decimal(100_000_000)
@@ -15,7 +17,7 @@ def micros_of(dollars: Decimal) -> int:
     """Round dollars half up to whole micros; `ValueError` for what cannot be an amount."""
     # `abs` and `*` round to 28 digits first, and overflow; these two do neither.
     if not dollars.is_finite() or dollars.copy_abs() > _LARGEST:
-        raise ValueError(f"{dollars} is not an amount of money")
+        raise ValueError(kept("{amount} is not an amount of money", amount=dollars))
     return int(dollars.quantize(_MICRO, rounding=ROUND_HALF_UP).scaleb(6))
 
 
@@ -23,7 +25,10 @@ def parse_dollars(text: str) -> int:
     """Micros of a written amount such as `2` or `0.50`; `ValueError` says what is wrong with it."""
     if not _WRITTEN.fullmatch(text.strip()):
         raise ValueError(
-            f"found {text!r}, need dollars such as 2 or 0.50, with six digits after the dot at most"
+            kept(
+                "found {text}, need dollars such as 2 or 0.50, with six digits after the dot at most",
+                text=repr(text),
+            )
         )
     return micros_of(Decimal(text.strip()))
 

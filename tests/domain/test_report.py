@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from bot.domain.errors import Refusal
+from bot.domain.language import load, reading
 from bot.domain.limits import FOREVER, Window
 from bot.domain.report import RESULTS, Group, Report, Result, Span, Sums, asked_for, name_of
 from bot.domain.task import TaskState
@@ -34,6 +35,15 @@ def test_a_named_period_is_one_of_the_zones_calendar(period: Span, since: str, u
     span = asked_for(period, NOW, BERLIN)
     assert span == Window(ms(since), ms(until))
     assert name_of(span, BERLIN) == name
+
+
+@pytest.mark.parametrize(
+    ("locale", "name"), [("fr", "octobre 2026"), ("ja", "2026年10月"), ("es-419", "octubre de 2026")]
+)
+def test_a_month_is_named_as_its_reader_does(locale: str, name: str) -> None:
+    load()
+    with reading(locale):
+        assert name_of(asked_for(Span.LAST_MONTH, NOW, BERLIN), BERLIN) == name
 
 
 def test_everything_has_no_bounds() -> None:

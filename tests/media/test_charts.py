@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from bot.media import child
+from bot.domain.language import load, reader, reading
+from bot.media import charts, child
 from bot.media.charts import Chart, Series, draw
 from tests.media.reaping import children_left
 
@@ -153,3 +154,14 @@ async def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("no folder")
     with pytest.raises(child.ChildFailed, match="cannot be written"):
         await draw(chart((DOLLAR,)), cache=tmp_path / "data" / "cache")
+
+
+@pytest.mark.parametrize(("locale", "drawn"), [("de", "de"), ("ja", "en-US"), ("zh-CN", "en-US")])
+async def test_a_chart_is_in_english_where_its_letters_cannot_be_drawn(
+    cache: Path, locale: str, drawn: str
+) -> None:
+    load()
+    with reading(locale):
+        with charts.drawn():
+            assert reader() == drawn
+        assert await draw(chart((0,)), cache=cache)
