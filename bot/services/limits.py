@@ -9,6 +9,7 @@ from datetime import UTC
 from bot.domain import servers as zones
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr, trn
 from bot.domain.limits import (
     OPERATOR,
     Limit,
@@ -18,7 +19,6 @@ from bot.domain.limits import (
     Usage,
     Window,
     applying,
-    each,
     rate,
     stricter,
     whom,
@@ -40,7 +40,6 @@ _LISTED = 10
 _FOUND_LENGTH = 40
 #: The operator's settings behind the limits that no admin can go above.
 _SETTINGS = {Scope.MEMBER: "USER_DAILY_LIMIT", Scope.SERVER: "SERVER_MONTHLY_LIMIT"}
-_RATES = {Period.DAY: "daily", Period.MONTH: "monthly", Period.TOTAL: "total"}
 _AMOUNT = re.compile(r"\$?\s*([0-9]+(?:\.[0-9]{0,6})?|\.[0-9]{1,6})")
 
 
@@ -97,13 +96,14 @@ def amount_of(text: str) -> int:
     try:
         if match:
             return parse_dollars(match[1])
-        problem = "is no amount of dollars"
+        problem = tr("{typed} is no amount of dollars.", typed=_found(text))
     except ValueError:
-        problem = "is too much"
-    raise Refusal(
-        f"{_found(text)} {problem}. Write dollars such as 2 or $2.50, $100,000,000 at most and with no more than six "
-        "digits after the dot; 0 allows nothing."
+        problem = tr("{typed} is too much.", typed=_found(text))
+    allowed = tr(
+        "Write dollars such as 2 or $2.50, $100,000,000 at most and with no more than six digits after the dot; 0 "
+        "allows nothing."
     )
+    raise Refusal(f"{problem} {allowed}")
 
 
 class LimitRules:
@@ -150,10 +150,19 @@ class LimitRules:
         def check(found: Limit | None) -> None:
             _must_differ(found, limit)
             if before != _micros(found):
-                now = f"it is {rate(found)}" if found else "there is none"
                 raise Refusal(
-                    f"The limit for {whom(limit)} was changed meanwhile: {now} now. Nothing was changed; look again "
-                    "with `/admin limits set`."
+                    tr(
+                        "The limit for {whom} was changed meanwhile: it is {rate} now. Nothing was changed; look "
+                        "again with `/admin limits set`.",
+                        whom=whom(limit),
+                        rate=rate(found),
+                    )
+                    if found
+                    else tr(
+                        "The limit for {whom} was changed meanwhile: there is none now. Nothing was changed; look "
+                        "again with `/admin limits set`.",
+                        whom=whom(limit),
+                    )
                 )
 
         await self._limits.put(limit, _deed(limit, actor_id, "limits set"), self._clock(), check=check)
@@ -164,7 +173,7 @@ class LimitRules:
         taken = await self._limits.clear(limit, deed, self._clock())
         left = await self._limits.of_server(limit.server_id)
         if taken is None:
-            raise Refusal(f"There is no {_RATES[limit.period]} limit for {whom(limit)}. {_there_are(left)}")
+            raise Refusal(f"{_there_is_none(limit)} {_there_are(left)}")
         above = [one for one in await self._limits.of_server(OPERATOR) if one.kind is limit.kind]
         return Cleared(taken, _instead(limit, left, role_ids), above)
 
@@ -183,14 +192,11 @@ class LimitRules:
         name = await asyncio.to_thread(zones.zone_called, typed)
         if name is None:
             like = await asyncio.to_thread(zones.zones_like, typed, most=1)
-            guess = (
-                f"Did you mean {like[0]}?" if like and typed.strip() else "Write one such as Europe/Berlin."
-            )
-            raise Refusal(f"{_found(typed)} is no time zone. {guess} The option completes what you type.")
+            raise Refusal(_no_zone(typed, like[0] if like and typed.strip() else None))
 
         def decide(server: Server) -> tuple[Server, Deed]:
             if server.zone == name:
-                raise Refusal(f"The time zone is {name} already; nothing was changed.")
+                raise Refusal(tr("The time zone is {zone} already; nothing was changed.", zone=name))
             deed = Deed(server_id, actor_id, "limits zone", before=server.zone, after=name)
             return replace(server, zone=name), deed
 
@@ -201,9 +207,15 @@ class LimitRules:
     async def _must_be_allowed(self, limit: Limit) -> None:
         if most := stricter(limit, await self._limits.of_server(OPERATOR)):
             raise Refusal(
-                f"{rate(limit)} is more than the operator of this bot allows {whom(most)}: {rate(most)}. An admin "
-                f"can only go lower: choose {dollars(most.micros)} or less. The operator can raise it "
-                f"(`{_SETTINGS[most.scope]}`). Nothing was changed."
+                tr(
+                    "{rate} is more than the operator of this bot allows {whom}: {most}. An admin can only go lower: "
+                    "choose {amount} or less. The operator can raise it (`{setting}`). Nothing was changed.",
+                    rate=rate(limit),
+                    whom=whom(most),
+                    most=rate(most),
+                    amount=dollars(most.micros),
+                    setting=_SETTINGS[most.scope],
+                )
             )
 
     async def _whom_it_stops(
@@ -242,7 +254,13 @@ def _micros(limit: Limit | None) -> int | None:
 
 def _must_differ(found: Limit | None, limit: Limit) -> None:
     if found == limit:
-        raise Refusal(f"The limit for {whom(limit)} is {rate(limit)} already; nothing was changed.")
+        raise Refusal(
+            tr(
+                "The limit for {whom} is {rate} already; nothing was changed.",
+                whom=whom(limit),
+                rate=rate(limit),
+            )
+        )
 
 
 def _place(limit: Limit) -> tuple[int, str, int]:
@@ -260,19 +278,54 @@ def _instead(limit: Limit, left: Sequence[Limit], role_ids: frozenset[int]) -> L
     return next((one for one in decide if one.personal and one.period is limit.period), None)
 
 
+def _there_is_none(limit: Limit) -> str:
+    match limit.period:
+        case Period.DAY:
+            return tr("There is no daily limit for {whom}.", whom=whom(limit))
+        case Period.MONTH:
+            return tr("There is no monthly limit for {whom}.", whom=whom(limit))
+        case Period.TOTAL:
+            return tr("There is no total limit for {whom}.", whom=whom(limit))
+
+
 def _there_are(limits: Sequence[Limit]) -> str:
     if not limits:
-        return "This server has set none; `/admin limits list` shows what the operator allows."
-    named = "; ".join(f"{whom(one)} {rate(one)}" for one in sorted(limits, key=_place)[:_LISTED])
-    more = f"; and {len(limits) - _LISTED} more" if len(limits) > _LISTED else ""
-    return f"There are: {named}{more}."
+        return tr("This server has set none; `/admin limits list` shows what the operator allows.")
+    named = [f"{whom(one)} {rate(one)}" for one in sorted(limits, key=_place)[:_LISTED]]
+    if more := len(limits) - len(named):
+        named.append(trn("and {number} more", "and {number} more", more))
+    return tr("There are: {limits}.", limits="; ".join(named))
+
+
+def _no_zone(typed: str, like: str | None) -> str:
+    problem = tr("{typed} is no time zone.", typed=_found(typed))
+    guess = tr("Did you mean {zone}?", zone=like) if like else tr("Write one such as Europe/Berlin.")
+    return " ".join([problem, guess, tr("The option completes what you type.")])
 
 
 def _deed(limit: Limit, actor_id: int, action: str) -> Deed:
-    return Deed(limit.server_id, actor_id, action, subject=f"{whom(limit)}, {each(limit.period)}")
+    return Deed(limit.server_id, actor_id, action, subject=_subject(limit))
+
+
+def _subject(limit: Limit) -> str:
+    """For the record, whoever reads it."""
+    match limit.scope:
+        case Scope.SERVER:
+            whose = kept("the whole server")
+        case Scope.ROLE:
+            whose = f"<@&{limit.subject}>"
+        case _:
+            whose = f"<@{limit.subject}>" if limit.subject else kept("each member")
+    match limit.period:
+        case Period.DAY:
+            return kept("{whom}, a day", whom=whose)
+        case Period.MONTH:
+            return kept("{whom}, a month", whom=whose)
+        case Period.TOTAL:
+            return kept("{whom}, in total", whom=whose)
 
 
 def _found(text: str) -> str:
     """What was typed, inside a code span that it cannot end."""
     words = " ".join(text.replace("`", "'").split())[:_FOUND_LENGTH]
-    return f"`{words}`" if words else "What you typed"
+    return f"`{words}`" if words else tr("What you typed")

@@ -8,6 +8,7 @@ from typing import Any
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.domain.limits import Limit, Period, Scope
 from bot.services.limits import LimitRules, Overview
 from cogs.acknowledge import errors_told
@@ -82,7 +83,7 @@ def clear_menu(rules: LimitRules) -> type[discord.ui.DynamicItem[Any]]:
     class ClearMenu(discord.ui.DynamicItem[discord.ui.Select[Any]], template=_MENU):
         def __init__(self, options: Sequence[discord.SelectOption]) -> None:
             super().__init__(
-                discord.ui.Select(placeholder="Clear a limit", custom_id=_MENU, options=list(options))
+                discord.ui.Select(placeholder=tr("Clear a limit"), custom_id=_MENU, options=list(options))
             )
 
         @classmethod
@@ -106,7 +107,7 @@ def _chosen(values: Sequence[str], server_id: int) -> Limit:
     found = re.fullmatch(WHICH, next(iter(values), ""))
     if found is None:
         raise Refusal(
-            "This choice names no limit. Nothing was changed; look again with `/admin limits list`."
+            tr("This choice names no limit. Nothing was changed; look again with `/admin limits list`.")
         )
     return limit_of(found, server_id)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Container, Sequence
 
+from bot.domain.language import tr, trn
 from bot.domain.limits import FOREVER, OPERATOR, Limit, Period, Scope, Spender, Usage, rate, stricter, whom
 from bot.domain.money import dollars
 from bot.posting import texts
@@ -9,19 +10,12 @@ from bot.services.limits import Calendar, Cleared, Overview, Preview
 from storage.limits import Counted
 
 _NAMED = 10
-#: For the line that counts what is not shown.
-_COUNTING = 60
-_RATES = {Period.DAY: "daily", Period.MONTH: "monthly", Period.TOTAL: "total"}
-_PRECEDENCE = (
-    "For each period a member's own limit decides, else the highest of their roles', else the one for each member. "
-    "Budgets and the operator's limits hold beside it: the strictest decides."
-)
 
 
 def preview(found: Preview) -> str:
     """What a limit would be, what it is, and whom it would stop at once."""
-    before = "no such limit" if found.before is None else dollars(found.before)
-    lines = [f"**{_capital(_rule(found.limit))}** (until now: {before})"]
+    before = tr("no such limit") if found.before is None else dollars(found.before)
+    lines = [tr("**{rule}** (until now: {before})", rule=_rule(found.limit), before=before)]
     if found.limit.micros < (found.cheapest or 1):
         lines.append(_stops_all(found.limit, found.cheapest))
     elif found.usage is not None:
@@ -29,77 +23,158 @@ def preview(found: Preview) -> str:
     elif found.over or found.more or found.unseen:
         lines += _stopped(found)
     else:
-        lines.append("Nobody is above it.")
-    lines.append("Nothing is changed yet.")
+        lines.append(tr("Nobody is above it."))
+    lines.append(tr("Nothing is changed yet."))
     return "\n".join(lines)
 
 
 def _stops_all(limit: Limit, cheapest: int | None) -> str:
-    why = (
-        f"The cheapest clip here costs {dollars(cheapest)}, so this" if cheapest and limit.micros else "This"
-    )
     match limit.scope:
         case Scope.SERVER:
-            who = "everybody"
+            stops = tr("This stops everybody at once.")
         case Scope.ROLE:
-            who = f"everybody with {whom(limit)} whom no other limit lets, their own or another role's,"
-        case _:
-            who = (
-                whom(limit)
-                if limit.subject
-                else "every member whom no other limit lets, their own or a role's,"
+            stops = tr(
+                "This stops everybody with {role} whom no other limit lets, their own or another role's, at once.",
+                role=whom(limit),
             )
-    return f"{why} stops {who} at once."
+        case _ if limit.subject:
+            stops = tr("This stops {member} at once.", member=whom(limit))
+        case _:
+            stops = tr("This stops every member whom no other limit lets, their own or a role's, at once.")
+    if cheapest and limit.micros:
+        return f"{tr('The cheapest clip here costs {price}.', price=dollars(cheapest))} {stops}"
+    return stops
 
 
 def _budget(limit: Limit, usage: Usage, until: int) -> str:
-    used = f"{dollars(usage.spent)} is spent already and {dollars(usage.held)} held"
+    spent, held, ends = dollars(usage.spent), dollars(usage.held), _at(until)
+    if usage.total >= limit.micros and until >= FOREVER:
+        return tr(
+            "{spent} is spent already and {held} held, so nobody could make anything until an admin raises it.",
+            spent=spent,
+            held=held,
+        )
     if usage.total >= limit.micros:
-        return f"{used}, so nobody could make anything{_until(until)}."
-    return f"{used}, so {dollars(limit.micros - usage.total)} would be left{_by(until)}."
+        return tr(
+            "{spent} is spent already and {held} held, so nobody could make anything until {until}.",
+            spent=spent,
+            held=held,
+            until=ends,
+        )
+    left = dollars(limit.micros - usage.total)
+    if until >= FOREVER:
+        return tr(
+            "{spent} is spent already and {held} held, so {left} would be left.",
+            spent=spent,
+            held=held,
+            left=left,
+        )
+    return tr(
+        "{spent} is spent already and {held} held, so {left} would be left until {until}.",
+        spent=spent,
+        held=held,
+        left=left,
+        until=ends,
+    )
 
 
 def _stopped(found: Preview) -> list[str]:
     lines = []
     if count := len(found.over) + found.more:
-        have = "1 member has" if count == 1 else f"{count} members have"
-        lines.append(f"{have} used that much or more and could make nothing{_until(found.until)}:")
+        lines.append(_could_make_nothing(count, found.until))
         lines += [f"- {_spender(one)}" for one in found.over[:_NAMED]]
         if count > _NAMED:
-            lines.append(f"- and {count - _NAMED} more")
+            lines.append(f"- {trn('and {number} more', 'and {number} more', count - _NAMED)}")
     else:
-        lines.append("Nobody of those who spent most is above it.")
+        lines.append(tr("Nobody of those who spent most is above it."))
     if found.unseen:
         lines.append(
-            f"{found.unseen} more used that much in this server; whether it decides for them was not looked up."
+            trn(
+                "{number} more used that much in this server; whether it decides for them was not looked up.",
+                "{number} more used that much in this server; whether it decides for them was not looked up.",
+                found.unseen,
+            )
         )
     return lines
 
 
+def _could_make_nothing(members: int, until: int) -> str:
+    if until >= FOREVER:
+        return trn(
+            "{number} member has used that much or more and could make nothing until an admin raises it:",
+            "{number} members have used that much or more and could make nothing until an admin raises it:",
+            members,
+        )
+    return trn(
+        "{number} member has used that much or more and could make nothing until {until}:",
+        "{number} members have used that much or more and could make nothing until {until}:",
+        members,
+        until=_at(until),
+    )
+
+
 def _spender(one: Spender) -> str:
-    held = f", {dollars(one.usage.held)} of it held" if one.usage.held else ""
-    return f"<@{one.member_id}>: {dollars(one.usage.total)}{held}"
+    words = f"<@{one.member_id}>: {dollars(one.usage.total)}"
+    if not one.usage.held:
+        return words
+    return tr("{spent}, {held} of it held", spent=words, held=dollars(one.usage.held))
 
 
 def was_set(limit: Limit, before: int | None) -> str:
-    was = "there was no such limit" if before is None else f"it was {dollars(before)}"
-    return f"Set: {_rule(limit)}; {was} before. It holds for every clip from now on."
+    rule, holds = _rule(limit), tr("It holds for every clip from now on.")
+    was = (
+        tr("Set: {rule} (there was no such limit before).", rule=rule)
+        if before is None
+        else tr("Set: {rule} (it was {amount} before).", rule=rule, amount=dollars(before))
+    )
+    return f"{was} {holds}"
 
 
 def cleared(done: Cleared) -> str:
-    limit, instead = done.limit, done.instead
-    words = [f"Cleared: {rate(limit)} for {whom(limit)}."]
-    if instead is not None:
-        closer = ", unless an own limit or another role's does" if limit.scope is Scope.ROLE else ""
-        words.append(f"Now {rate(instead)} for {whom(instead)} decides{closer}.")
-    elif limit.scope is Scope.SERVER:
-        words.append(f"This server has no {_RATES[limit.period]} budget of its own any more.")
-    else:
-        stay = "" if limit.subject else "; the limits of roles and single members stay"
-        words.append(f"This server has no other {_RATES[limit.period]} limit in its place{stay}.")
+    words = [tr("Cleared: {rate} for {whom}.", rate=rate(done.limit), whom=whom(done.limit)), *_instead(done)]
     if done.above:
-        words.append(f"What the operator allows is as before: {'; '.join(map(_entry, done.above))}.")
+        limits = "; ".join(map(_entry, done.above))
+        words.append(tr("What the operator allows is as before: {limits}.", limits=limits))
     return " ".join(words)
+
+
+def _instead(done: Cleared) -> list[str]:
+    limit, instead = done.limit, done.instead
+    if instead is not None and limit.scope is Scope.ROLE:
+        return [
+            tr(
+                "Now {rate} for {whom} decides, unless an own limit or another role's does.",
+                rate=rate(instead),
+                whom=whom(instead),
+            )
+        ]
+    if instead is not None:
+        return [tr("Now {rate} for {whom} decides.", rate=rate(instead), whom=whom(instead))]
+    if limit.scope is Scope.SERVER:
+        return [_no_budget(limit.period)]
+    if limit.subject:
+        return [_no_other(limit.period)]
+    return [_no_other(limit.period), tr("The limits of roles and single members stay.")]
+
+
+def _no_budget(period: Period) -> str:
+    match period:
+        case Period.DAY:
+            return tr("This server has no daily budget of its own any more.")
+        case Period.MONTH:
+            return tr("This server has no monthly budget of its own any more.")
+        case Period.TOTAL:
+            return tr("This server has no total budget of its own any more.")
+
+
+def _no_other(period: Period) -> str:
+    match period:
+        case Period.DAY:
+            return tr("This server has no other daily limit in its place.")
+        case Period.MONTH:
+            return tr("This server has no other monthly limit in its place.")
+        case Period.TOTAL:
+            return tr("This server has no other total limit in its place.")
 
 
 def overview(found: Overview, *, gone: Container[str] = (), before: str = "") -> tuple[str, str | None]:
@@ -107,25 +182,44 @@ def overview(found: Overview, *, gone: Container[str] = (), before: str = "") ->
 
     `gone` are the subjects whose role was deleted; `before` stands above the list.
     """
-    title = f"Limits of this server (days and months begin at midnight in {found.zone})"
+    title = tr("Limits of this server (days and months begin at midnight in {zone})", zone=found.zone)
     head = f"**{title}**"
     if not found.limits:
-        head = f"**This server has set no limits** (its time zone is {found.zone}): what the operator allows holds."
+        head = tr(
+            "**This server has set no limits** (its time zone is {zone}): what the operator allows holds.",
+            zone=found.zone,
+        )
     head = before + head
     foot = [
-        f"**What the operator allows**{' (days and months in UTC)' if found.above else ': everything'}",
+        tr("**What the operator allows** (days and months in UTC)")
+        if found.above
+        else tr("**What the operator allows**: everything"),
         *(_line(_entry(one), found.budgets.get(one)) for one in found.above),
-        f"-# {_PRECEDENCE}",
+        f"-# {_precedence()}",
     ]
-    lines = [
-        _line(f"{_entry(one, gone)}{_but(one, found.above)}", found.budgets.get(one)) for one in found.limits
-    ]
+    lines = [_line(_effective(one, found.above, gone), found.budgets.get(one)) for one in found.limits]
     shown = _that_fit(lines, texts.MESSAGE_LENGTH - sum(len(line) + 1 for line in [head, *foot]))
     if len(shown) == len(lines):
         return "\n".join([head, *lines, *foot]), None
-    more = f"- … {len(lines) - len(shown)} more; all {len(lines)} are in the file"
+    more = _not_shown(len(lines) - len(shown), len(lines))
     return "\n".join([head, *shown, more, *foot]), "\n".join(
         [title, *(label(one, gone) for one in found.limits), ""]
+    )
+
+
+def _precedence() -> str:
+    return tr(
+        "For each period a member's own limit decides, else the highest of their roles', else the one for each "
+        "member. Budgets and the operator's limits hold beside it: the strictest decides."
+    )
+
+
+def _not_shown(number: int, total: int) -> str:
+    return trn(
+        "- … {number} more; all {all} are in the file",
+        "- … {number} more; all {all} are in the file",
+        number,
+        all=total,
     )
 
 
@@ -133,7 +227,7 @@ def _that_fit(lines: Sequence[str], room: int) -> Sequence[str]:
     """All lines where they have room together, else the first of them beside one that counts the rest."""
     if sum(len(line) + 1 for line in lines) <= room:
         return lines
-    left, kept = room - _COUNTING, 0
+    left, kept = room - len(_not_shown(len(lines), len(lines))), 0
     while kept < len(lines) and len(lines[kept]) < left:
         left -= len(lines[kept]) + 1
         kept += 1
@@ -144,61 +238,93 @@ def label(limit: Limit, gone: Container[str] = (), *, name: str = "") -> str:
     """For a menu or a file, which show no mentions; `name` is the member's or role's, "" where it is not known."""
     if not limit.subject or limit.subject in gone:
         return _entry(limit, gone)
-    return f"{limit.scope} {name or limit.subject}: {rate(limit)}"
+    if limit.scope is Scope.ROLE:
+        return tr("role {name}: {rate}", name=name or limit.subject, rate=rate(limit))
+    return tr("member {name}: {rate}", name=name or limit.subject, rate=rate(limit))
 
 
 def _entry(limit: Limit, gone: Container[str] = ()) -> str:
+    if limit.scope is Scope.SERVER and limit.server_id == OPERATOR:
+        return tr("the operator's budget for this server: {rate}", rate=rate(limit))
     if limit.scope is Scope.SERVER:
-        name = (
-            "the operator's budget for this server" if limit.server_id == OPERATOR else "this server's budget"
-        )
-    else:
-        name = f"deleted role {limit.subject}" if limit.subject in gone else whom(limit)
-    return f"{name}: {rate(limit)}"
+        return tr("this server's budget: {rate}", rate=rate(limit))
+    if limit.subject in gone:
+        return tr("deleted role {id}: {rate}", id=limit.subject, rate=rate(limit))
+    return f"{whom(limit)}: {rate(limit)}"
 
 
-def _but(limit: Limit, operators: Sequence[Limit]) -> str:
-    most = stricter(limit, operators)
-    return f", but the operator allows only {dollars(most.micros)}" if most else ""
+def _effective(limit: Limit, operators: Sequence[Limit], gone: Container[str]) -> str:
+    """With the operator's limit where that allows less."""
+    entry, most = _entry(limit, gone), stricter(limit, operators)
+    if most is None:
+        return entry
+    return tr("{limit}, but the operator allows only {most}", limit=entry, most=dollars(most.micros))
 
 
 def _line(words: str, counted: Counted | None) -> str:
-    line = f"- {words}"
-    if counted is None:
-        return line
-    usage = counted.usage
-    return (
-        f"{line} · {dollars(usage.spent)} spent, {dollars(usage.held)} held, {dollars(max(0, counted.room))} left"
-        f"{_by(counted.span.until)}"
+    return f"- {words}" if counted is None else f"- {words} · {_used(counted)}"
+
+
+def _used(counted: Counted) -> str:
+    spent, held = dollars(counted.usage.spent), dollars(counted.usage.held)
+    left, until = dollars(max(0, counted.room)), counted.span.until
+    if until >= FOREVER:
+        return tr("{spent} spent, {held} held, {left} left", spent=spent, held=held, left=left)
+    return tr(
+        "{spent} spent, {held} held, {left} left until {until}",
+        spent=spent,
+        held=held,
+        left=left,
+        until=_at(until),
     )
 
 
 def zone_chosen(now: Calendar) -> str:
-    return (
-        f"Days and months of this server now begin at midnight in {now.zone}: today began {_at(now.day.since)} "
-        f"and ends {_at(now.day.until)}, this month began {_at(now.month.since)} and ends {_at(now.month.until)}. "
-        "What was spent counts where it falls now. The operator's limits stay with UTC."
+    return tr(
+        "Days and months of this server now begin at midnight in {zone}: today began {day_begin} and ends {day_end}, "
+        "this month began {month_begin} and ends {month_end}. What was spent counts where it falls now. The "
+        "operator's limits stay with UTC.",
+        zone=now.zone,
+        day_begin=_at(now.day.since),
+        day_end=_at(now.day.until),
+        month_begin=_at(now.month.since),
+        month_end=_at(now.month.until),
     )
 
 
 def _rule(limit: Limit) -> str:
-    who = f"members with {whom(limit)} may each" if limit.scope is Scope.ROLE else f"{whom(limit)} may"
-    if limit.micros == 0:
-        return f"{who} make nothing that costs anything ({rate(limit)})"
-    return f"{who} spend at most {rate(limit)}"
+    """A sentence without its full stop."""
+    return _nothing(limit) if limit.micros == 0 else _at_most(limit)
 
 
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+def _nothing(limit: Limit) -> str:
+    match limit.scope:
+        case Scope.SERVER:
+            return tr("The whole server may make nothing that costs anything ({rate})", rate=rate(limit))
+        case Scope.ROLE:
+            return tr(
+                "Members with {role} may each make nothing that costs anything ({rate})",
+                role=whom(limit),
+                rate=rate(limit),
+            )
+        case _ if limit.subject:
+            return tr(
+                "{member} may make nothing that costs anything ({rate})", member=whom(limit), rate=rate(limit)
+            )
+        case _:
+            return tr("Each member may make nothing that costs anything ({rate})", rate=rate(limit))
 
 
-def _until(moment: int) -> str:
-    return _by(moment) or " until an admin raises it"
-
-
-def _by(moment: int) -> str:
-    """The end of a window; nothing where it never ends."""
-    return "" if moment >= FOREVER else f" until {_at(moment)}"
+def _at_most(limit: Limit) -> str:
+    match limit.scope:
+        case Scope.SERVER:
+            return tr("The whole server may spend at most {rate}", rate=rate(limit))
+        case Scope.ROLE:
+            return tr("Members with {role} may each spend at most {rate}", role=whom(limit), rate=rate(limit))
+        case _ if limit.subject:
+            return tr("{member} may spend at most {rate}", member=whom(limit), rate=rate(limit))
+        case _:
+            return tr("Each member may spend at most {rate}", rate=rate(limit))
 
 
 def _at(moment: int) -> str:

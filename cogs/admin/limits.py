@@ -9,6 +9,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.errors import Refusal
+from bot.domain.language import short, tr
 from bot.domain.limits import Limit, Period, Scope, each
 from bot.domain.servers import zones_like
 from bot.services.limits import LimitRules, amount_of
@@ -89,7 +90,7 @@ def set_button(rules: LimitRules) -> Button:
 
     def draw(proposal: str) -> discord.ui.Button[Any]:
         return discord.ui.Button(
-            label="Set it", style=discord.ButtonStyle.primary, custom_id=f"conch:limit:set:{proposal}"
+            label=short("Set it"), style=discord.ButtonStyle.primary, custom_id=f"conch:limit:set:{proposal}"
         )
 
     async def press(interaction: discord.Interaction[Any], proposal: str) -> None:
@@ -107,7 +108,7 @@ class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAV
     """Takes the offer to set a limit away."""
 
     def __init__(self) -> None:
-        super().__init__(discord.ui.Button(label="Leave it", custom_id=_LEAVE))
+        super().__init__(discord.ui.Button(label=short("Leave it"), custom_id=_LEAVE))
 
     @classmethod
     async def from_custom_id(
@@ -118,7 +119,7 @@ class LeaveButton(discord.ui.DynamicItem[discord.ui.Button[Any]], template=_LEAV
     async def callback(self, interaction: discord.Interaction[Any]) -> None:
         async with errors_told(interaction):
             if await begin(interaction):
-                await answer(interaction, "Left as it is: nothing was changed.")
+                await answer(interaction, tr("Left as it is: nothing was changed."))
 
 
 def _written(limit: Limit, before: int | None) -> str:
@@ -129,14 +130,14 @@ def _written(limit: Limit, before: int | None) -> str:
 def _proposed(text: str, server_id: int) -> tuple[Limit, int | None]:
     found = _PROPOSAL.fullmatch(text)
     if found is None:
-        raise Refusal("This button names no limit. Nothing was changed; use `/admin limits set` again.")
+        raise Refusal(tr("This button names no limit. Nothing was changed; use `/admin limits set` again."))
     limit = limit_list.limit_of(found, server_id, micros=int(found["micros"]))
     return limit, None if found["before"] == "none" else int(found["before"])
 
 
 def _limit(server_id: int, whom: Whom | None, period: str, micros: int) -> Limit:
     if period not in set(Period):
-        raise Refusal("There is no such period. Choose a day, a month, or in total.")
+        raise Refusal(tr("There is no such period. Choose a day, a month, or in total."))
     scope, subject = _target(whom)
     return Limit(scope, Period(period), micros, subject, server_id=server_id)
 

@@ -6,6 +6,7 @@ import aiohttp
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.services.limits import RolesOf
 from cogs.people import role_ids
 
@@ -21,8 +22,10 @@ def roles_of(interaction: discord.Interaction[Any]) -> RolesOf:
             return None
         except (discord.HTTPException, aiohttp.ClientError, OSError) as error:
             raise Refusal(
-                "Discord does not say just now which roles members have, and what a limit does depends on them. "
-                "Nothing was changed; try again in a minute."
+                tr(
+                    "Discord does not say just now which roles members have, and what a limit does depends on them. "
+                    "Nothing was changed; try again in a minute."
+                )
             ) from error
 
     return ask

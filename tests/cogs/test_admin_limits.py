@@ -190,7 +190,7 @@ async def test_a_limit_below_the_cheapest_clip_stops_all_it_is_for_at_once(
     stops = f"stops {stopped.format(name=name)} at once.\nNothing is changed yet."
     assert f"\nThis {stops}" in told(await proposed(scene, "0", "total", whom))
     words = told(await proposed(scene, "0.1499", "total", whom))
-    assert f"\nThe cheapest clip here costs $0.15, so this {stops}" in words
+    assert f"\nThe cheapest clip here costs $0.15. This {stops}" in words
     assert "Nobody is above it" not in words
     assert "at once" not in told(await proposed(scene, "0.15", "total", whom))
 
@@ -463,7 +463,7 @@ async def test_clearing_says_what_decides_instead(scene: Scene) -> None:
     assert f"Now $1.50 a day for <@&{scene.bosses.id}> decides." in words
     words = await cleared(scene, "day", scene.bosses)
     assert "Now $1.00 a day for each member decides, unless an own limit or another role's does." in words
-    assert "the limits of roles and single members stay" in await cleared(scene, "day", everyone)
+    assert "The limits of roles and single members stay" in await cleared(scene, "day", everyone)
 
 
 async def test_a_cleared_budget_leaves_the_operators(scene: Scene) -> None:
