@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot.domain.catalog import Catalog
 from bot.domain.errors import StorageError
 from bot.domain.finding import Finding
+from bot.domain.language import said, tr, trn
 from bot.domain.limits import OPERATOR, Scope, rate, whom
 from bot.domain.ports import Clock
 from bot.domain.servers import Server
@@ -12,8 +13,6 @@ from bot.services.router import Router
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.servers import ServerStore
-
-_OPERATORS_TO_MEND = "Ask the operator to look at the bot's log and run `conch doctor`."
 
 
 class Checkup:
@@ -47,7 +46,10 @@ class Checkup:
             await self._database(),
             _pause(server),
             await self._limits_of(server_id),
-            Finding("Calendar", f"days and months of this server's own limits are those of {server.zone}"),
+            Finding(
+                tr("Calendar"),
+                tr("days and months of this server's own limits are those of {zone}", zone=server.zone),
+            ),
         ]
 
     def _provider(self, name: str) -> Finding:
@@ -55,25 +57,33 @@ class Checkup:
         offers = [offer for offer in self._catalog.offers if offer.provider == name]
         assumed = len(self._catalog.assumed([name]))
         prices = (
-            f"{assumed} of its {len(offers)} prices are assumed, as nobody publishes them"
+            trn(
+                "{number} of its {all} prices is assumed, as nobody publishes it",
+                "{number} of its {all} prices are assumed, as nobody publishes them",
+                assumed,
+                all=len(offers),
+            )
             if assumed
-            else f"its {len(offers)} prices are published"
+            else trn("its {number} price is published", "its {number} prices are published", len(offers))
         )
         if (why := self._router.resting(name)) is None:
-            return Finding(label, f"takes jobs; {prices}")
+            return Finding(label, tr("takes jobs; {prices}", prices=prices))
         return Finding(
             label,
-            f"{prices}; it gets no jobs now: {why}",
-            "It is tried again by itself, and other providers are used meanwhile. If it stays so, ask the operator "
-            "to run `conch doctor`.",
+            tr("{prices}; it gets no jobs now: {why}", prices=prices, why=said(why)),
+            tr(
+                "It is tried again by itself, and other providers are used meanwhile. If it stays so, ask the "
+                "operator to run `conch doctor`."
+            ),
         )
 
     async def _database(self) -> Finding:
         try:
             await self._marks.set("last written for a doctor", str(self._clock()))
         except StorageError as error:
-            return Finding("Database", str(error), _OPERATORS_TO_MEND)
-        return Finding("Database", "can be written")
+            mend = tr("Ask the operator to look at the bot's log and run `conch doctor`.")
+            return Finding(tr("Database"), str(error), mend)
+        return Finding(tr("Database"), tr("it can be written"))
 
     async def _limits_of(self, server_id: int) -> Finding:
         own = [f"{whom(limit)} {rate(limit)}" for limit in await self._limits.of_server(server_id)]
@@ -83,12 +93,20 @@ class Checkup:
             if limit.scope in {Scope.MEMBER, Scope.SERVER}
         ]
         return Finding(
-            "Limits",
-            f"set here: {', '.join(own) or 'none'}; by the operator: {', '.join(operators) or 'none'}",
+            tr("Limits"),
+            tr(
+                "set here: {own}; by the operator: {operators}",
+                own=", ".join(own) or tr("none"),
+                operators=", ".join(operators) or tr("none"),
+            ),
         )
 
 
 def _pause(server: Server) -> Finding:
     if server.pause_reason is None:
-        return Finding("New videos", "are made")
-    return Finding("New videos", f"are paused: {server.pause_reason}", "`/admin resume` has them made again.")
+        return Finding(tr("New videos"), tr("they are made"))
+    return Finding(
+        tr("New videos"),
+        tr("they are paused: {reason}", reason=server.pause_reason),
+        tr("`/admin resume` has them made again."),
+    )

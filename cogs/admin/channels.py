@@ -5,8 +5,9 @@ from typing import Any
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
+from cogs.admin.words import permission
 
-#: As Discord's settings call them; discord.py itself has another name for the first.
 _NEEDED = ("view_channel", "send_messages", "attach_files", "read_message_history")
 
 
@@ -16,14 +17,19 @@ def must_take_posts(interaction: discord.Interaction[Any], channel_id: int) -> N
     channel = guild.get_channel(channel_id) if guild else None
     if guild is None or channel is None:
         raise Refusal(
-            f"The moderators' channel <#{channel_id}> is gone. Name another one with `channel`; nothing was "
-            "changed."
+            tr(
+                "The moderators' channel {channel} is gone. Name another one with `channel`; nothing was changed.",
+                channel=f"<#{channel_id}>",
+            )
         )
     mine = channel.permissions_for(guild.me)
     lacking = [name for name in _NEEDED if not getattr(mine, name)]
     if lacking:
-        listed = ", ".join(f"*{name.replace('_', ' ').title()}*" for name in lacking)
         raise Refusal(
-            f"In <#{channel_id}> the bot lacks: {listed}. Allow its role these there, or choose another channel; "
-            "nothing was changed."
+            tr(
+                "In {channel} the bot lacks: {permissions}. Allow its role these there, or choose another channel; "
+                "nothing was changed.",
+                channel=f"<#{channel_id}>",
+                permissions=", ".join(f"*{permission(name)}*" for name in lacking),
+            )
         )

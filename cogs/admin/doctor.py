@@ -8,13 +8,12 @@ import discord
 from discord import app_commands
 
 from bot.domain.finding import Finding
+from bot.domain.language import tr, trn
 from bot.services.checkup import Checkup
 from cogs.admin.answers import answer, begin
-from cogs.admin.words import shown
+from cogs.admin.words import permission, shown
 
 _EMBED_LENGTH = 4096
-#: As Discord itself calls it, where discord.py does not.
-_NAMES = {"read_messages": "view channel"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,17 @@ def commands(checkup: Checkup, installed: Installed) -> list[app_commands.Comman
             ill = sum(finding.mend is not None for finding in findings)
             await answer(
                 interaction,
-                f"{ill} of {len(findings)} need a hand:" if ill else "All is well:",
+                _head(ill, len(findings)),
                 embed=discord.Embed(description=described(findings)),
             )
 
     return [doctor]
+
+
+def _head(ill: int, findings: int) -> str:
+    if not ill:
+        return tr("All is well:")
+    return trn("{number} of {all} needs a hand:", "{number} of {all} need a hand:", ill, all=findings)
 
 
 def described(findings: Sequence[Finding]) -> str:
@@ -62,19 +67,21 @@ def _line(finding: Finding) -> str:
 
 
 def _here(interaction: discord.Interaction[Any], installed: Installed) -> Finding:
-    return _rights("This channel", interaction.app_permissions, interaction, installed)
+    return _rights(tr("This channel"), interaction.app_permissions, interaction, installed)
 
 
 def _moderators(
     interaction: discord.Interaction[Any], installed: Installed, channel_id: int | None
 ) -> Finding:
-    about, guild = "Moderators' channel", interaction.guild
+    about, guild = tr("Moderators' channel"), interaction.guild
     if channel_id is None or guild is None:
-        return Finding(about, "none is chosen, so moderators are told nothing")
+        return Finding(about, tr("none is chosen, so moderators are told nothing"))
     channel = guild.get_channel_or_thread(channel_id)
     if channel is None:
         return Finding(
-            about, "the one that was chosen is gone", "Choose another one, where moderators are told."
+            about,
+            tr("the one that was chosen is gone"),
+            tr("Choose another one, where moderators are told."),
         )
     return _rights(about, channel.permissions_for(guild.me), interaction, installed)
 
@@ -84,24 +91,28 @@ def _rights(
 ) -> Finding:
     lacking = missing(mine, installed.needed)
     if not lacking:
-        return Finding(about, "the bot has every permission it needs")
+        return Finding(about, tr("the bot has every permission it needs"))
     link = installed.invite(interaction.application_id)
     return Finding(
         about,
-        f"the bot lacks: {lacking}",
-        f"Allow the bot's role these in the channel's settings, or invite the bot again: <{link}>",
+        tr("the bot lacks: {permissions}", permissions=lacking),
+        tr(
+            "Allow the bot's role these in the channel's settings, or invite the bot again: {link}",
+            link=f"<{link}>",
+        ),
     )
 
 
 def missing(mine: discord.Permissions, needed: discord.Permissions) -> str:
     """The permissions that lack, by name; "" where none does."""
-    names = [name for name, wanted in needed if wanted and not getattr(mine, name)]
-    return ", ".join(_NAMES.get(name, name).replace("_", " ") for name in names)
+    return ", ".join(permission(name) for name, wanted in needed if wanted and not getattr(mine, name))
 
 
 async def _commands(installed: Installed) -> Finding:
     if await installed.in_sync():
-        return Finding("Commands", "Discord has this version's")
+        return Finding(tr("Commands"), tr("Discord has this version's"))
     return Finding(
-        "Commands", "Discord was not sent this version's", "Ask the operator to start the bot anew."
+        tr("Commands"),
+        tr("Discord was not sent this version's"),
+        tr("Ask the operator to start the bot anew."),
     )

@@ -57,8 +57,8 @@ async def test_where_nothing_is_wrong_it_says_so_line_by_line(scene: Scene) -> N
         "✅ **Moderators' channel**: none is chosen, so moderators are told nothing",
         "✅ **Commands**: Discord has this version's",
         "✅ **MindVideo**: takes jobs; 6 of its 8 prices are assumed, as nobody publishes them",
-        "✅ **Database**: can be written",
-        "✅ **New videos**: are made",
+        "✅ **Database**: it can be written",
+        "✅ **New videos**: they are made",
         (
             "✅ **Limits**: set here: none; by the operator: each member $2.00 a day over all servers, "
             "the whole server $50.00 a month"
@@ -75,8 +75,8 @@ async def test_published_prices_are_told_as_such(open_bot: Open) -> None:
 async def test_rights_that_lack_here_come_first_with_the_invitation(scene: Scene) -> None:
     said = await examined(scene, closed(scene, attach_files=False, embed_links=False))
     head, first, mend, *_ = said.split("\n")
-    assert head == "1 of 8 need a hand:"
-    assert first == "❌ **This channel**: the bot lacks: embed links, attach files"
+    assert head == "1 of 8 needs a hand:"
+    assert first == "❌ **This channel**: the bot lacks: Embed Links, Attach Files"
     assert (
         f"or invite the bot again: <https://discord.com/oauth2/authorize?client_id={scene.app.client.application_id}"
         in mend
@@ -87,7 +87,7 @@ async def test_rights_that_lack_here_come_first_with_the_invitation(scene: Scene
 async def test_the_moderators_channel_is_looked_at_too(scene: Scene) -> None:
     await choose(scene, notices_channel_id=closed(scene, view_channel=False).id)
     said = await examined(scene)
-    assert "❌ **Moderators' channel**: the bot lacks: view channel, send messages" in said
+    assert "❌ **Moderators' channel**: the bot lacks: View Channel, Send Messages" in said
     assert "✅ **This channel**" in said
 
 
@@ -136,7 +136,7 @@ async def test_what_admins_chose_is_told_in_one_line_each(scene: Scene) -> None:
     limit = Limit(Scope.MEMBER, Period.MONTH, 5_000_000, str(scene.alice.id), scene.guild.id)
     await LimitStore(scene.app.database).put(limit, Deed(scene.guild.id, 1, "limits set"), scene.now())
     said = await examined(scene)
-    assert "❌ **New videos**: are paused: @everyone is away\n-# → `/admin resume`" in said
+    assert "❌ **New videos**: they are paused: @everyone is away\n-# → `/admin resume`" in said
     assert f"**Limits**: set here: <@{scene.alice.id}> $5.00 a month; by the operator:" in said
     assert "those of Europe/Berlin" in said
 

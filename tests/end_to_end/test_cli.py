@@ -108,7 +108,7 @@ async def test_doctor_names_a_channel_that_takes_rights_away(stage: Stage) -> No
     await stage.discord.deny(stage.channel, "attach_files", "embed_links")
     code, said = await run(stage, "doctor")
     assert code == 0
-    assert "not in #clips (embed links, attach files)" in said
+    assert "not in #clips (Embed Links, Attach Files)" in said
 
 
 def failures(said: str) -> dict[str, str]:
@@ -126,7 +126,7 @@ async def test_doctor_tells_each_failure_with_its_fix(stage: Stage) -> None:
     assert code == 1
     found = failures(said)
     assert set(found) == {"Discord server 'Mute'", "provider mindvideo", "database"}
-    assert "missing: embed links, attach files, read message history" in said
+    assert "missing: Embed Links, Attach Files, Read Message History" in said
     assert "https://discord.com/oauth2/authorize" in found["Discord server 'Mute'"]
     assert "MINDVIDEO_API_KEY" in found["provider mindvideo"]
     assert "restore the newest backup" in said
