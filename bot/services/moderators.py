@@ -5,10 +5,10 @@ from dataclasses import replace
 
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal
+from bot.domain.language import kept, tr
 from bot.domain.limits import Period, window
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
-from bot.domain.prose import counted
 from bot.domain.servers import Server
 from storage.servers import ServerStore
 
@@ -35,7 +35,13 @@ class Moderators:
         """Let clips above a price wait for a moderator, or (`OFF`) no more; what waits already goes on waiting."""
         micros = _micros(above)
         if not 1 <= hours <= MOST_HOURS:
-            raise Refusal(f"`hours` was {hours}; it can be 1 to {MOST_HOURS}. Nothing was changed.")
+            raise Refusal(
+                tr(
+                    "`hours` was {hours}; it can be 1 to {most}. Nothing was changed.",
+                    hours=hours,
+                    most=MOST_HOURS,
+                )
+            )
 
         def decide(server: Server) -> tuple[Server, Deed]:
             chosen = replace(
@@ -46,8 +52,10 @@ class Moderators:
             )
             if micros is not None and chosen.notices_channel_id is None:
                 raise Refusal(
-                    "No channel is known in which moderators can be asked. Name one with `channel`; nothing was "
-                    "changed."
+                    tr(
+                        "No channel is known in which moderators can be asked. Name one with `channel`; nothing was "
+                        "changed."
+                    )
                 )
             before, after = _approvals_in_words(server), _approvals_in_words(chosen)
             return chosen, Deed(server_id, actor_id, "approvals", before=before, after=after)
@@ -101,20 +109,39 @@ def _micros(above: str) -> int | None:
     except ValueError:
         shown = text.replace("`", "'")[:40]
         raise Refusal(
-            f"`above` was `{shown}`. Give dollars such as `0.50`: what costs more than that waits for a moderator; "
-            f"or `{OFF}`. Nothing was changed."
+            tr(
+                "`above` was `{typed}`. Give dollars such as `0.50`: what costs more than that waits for a "
+                "moderator; or `{off}`. Nothing was changed.",
+                typed=shown,
+                off=OFF,
+            )
         ) from None
 
 
 def _approvals_in_words(server: Server) -> str:
-    where = "in no channel" if server.notices_channel_id is None else f"in <#{server.notices_channel_id}>"
-    if server.approval_micros is None:
-        return f"{OFF}, {where}"
-    return f"above {dollars(server.approval_micros)}, for {counted(server.approval_hours, 'hour')}, {where}"
+    channel, hours = f"<#{server.notices_channel_id}>", server.approval_hours
+    if server.approval_micros is not None:
+        price = dollars(server.approval_micros)
+        if hours == 1:
+            return kept("above {price}, for 1 hour, in {channel}", price=price, channel=channel)
+        return kept(
+            "above {price}, for {hours} hours, in {channel}", price=price, hours=hours, channel=channel
+        )
+    if server.notices_channel_id is None:
+        return kept("off, in no channel")
+    return kept("off, in {channel}", channel=channel)
 
 
 def _notices_in_words(server: Server) -> str:
     if server.notices_channel_id is None:
-        return "no channel"
-    report, alarms = ("on" if switch else OFF for switch in (server.monthly_report, server.alarms))
-    return f"in <#{server.notices_channel_id}>, monthly report {report}, alarms {alarms}"
+        return kept("no channel")
+    channel = f"<#{server.notices_channel_id}>"
+    match server.monthly_report, server.alarms:
+        case True, True:
+            return kept("in {channel}, monthly report on, alarms on", channel=channel)
+        case True, False:
+            return kept("in {channel}, monthly report on, alarms off", channel=channel)
+        case False, True:
+            return kept("in {channel}, monthly report off, alarms on", channel=channel)
+        case _:
+            return kept("in {channel}, monthly report off, alarms off", channel=channel)

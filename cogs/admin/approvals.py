@@ -6,8 +6,9 @@ from typing import Any
 import discord
 from discord import app_commands
 
+from bot.domain.language import short, tr, trn
 from bot.domain.money import dollars
-from bot.domain.prose import counted
+from bot.domain.servers import Server
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
 from bot.services.moderators import MOST_HOURS, OFF, Moderators
@@ -55,21 +56,28 @@ def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None
             hours=hours,
             channel_id=channel.id if channel else None,
         )
-        if server.approval_micros is None:
-            await answer(
-                interaction,
-                "New clips wait for no moderator any more. Those that wait already go on waiting.",
-            )
-            return
-        await answer(
-            interaction,
-            f"A clip that costs more than {dollars(server.approval_micros)} now waits for a click in "
-            f"<#{server.notices_channel_id}>, {counted(server.approval_hours, 'hour')} at most; then it is cancelled "
-            "and nothing is spent. Who may use `/admin` may click. Clips asked for before this go on as they were. "
-            "Alarms and monthly reports come there too, as `/admin notices` has them.",
-        )
+        await answer(interaction, _chosen(server))
 
     return [approvals]
+
+
+def _chosen(server: Server) -> str:
+    if server.approval_micros is None:
+        return tr("New clips wait for no moderator any more. Those that wait already go on waiting.")
+    waits = trn(
+        "A clip that costs more than {price} now waits for a click in {channel}, {number} hour at most; then it is "
+        "cancelled and nothing is spent.",
+        "A clip that costs more than {price} now waits for a click in {channel}, {number} hours at most; then it is "
+        "cancelled and nothing is spent.",
+        server.approval_hours,
+        price=dollars(server.approval_micros),
+        channel=f"<#{server.notices_channel_id}>",
+    )
+    more = tr(
+        "Who may use `/admin` may click. Clips asked for before this go on as they were. Alarms and monthly reports "
+        "come there too, as `/admin notices` has them."
+    )
+    return f"{waits} {more}"
 
 
 def buttons(approvals: Approvals) -> tuple[Button, Button]:
@@ -80,8 +88,13 @@ def buttons(approvals: Approvals) -> tuple[Button, Button]:
             ruling = await approvals.approve(
                 question, server_id, actor_id=interaction.user.id, actor=interaction.user.display_name
             )
-            when = "once `/admin resume` ends the pause" if ruling.paused else "now"
-            await answer(interaction, f"Approved, to be made {when}: {_clips(ruling)}.")
+            clips = _clips(ruling)
+            await answer(
+                interaction,
+                tr("Approved, to be made once `/admin resume` ends the pause: {clips}.", clips=clips)
+                if ruling.paused
+                else tr("Approved, to be made now: {clips}.", clips=clips),
+            )
 
     async def decline(interaction: discord.Interaction[Any], question: int) -> None:
         # A modal must be the first answer, so nothing is acknowledged before.
@@ -90,32 +103,32 @@ def buttons(approvals: Approvals) -> tuple[Button, Button]:
         await interaction.response.send_modal(_Reason(approvals, question))
 
     return (
-        _button(APPROVE, "Approve", discord.ButtonStyle.success, approve),
-        _button(_DECLINE, "Decline", discord.ButtonStyle.danger, decline),
+        _button(APPROVE, lambda: short("Approve"), discord.ButtonStyle.success, approve),
+        _button(_DECLINE, lambda: short("Decline"), discord.ButtonStyle.danger, decline),
     )
 
 
-def _button(start: str, label: str, style: discord.ButtonStyle, press: _Press) -> Button:
+def _button(start: str, label: Callable[[], str], style: discord.ButtonStyle, press: _Press) -> Button:
     return lasting_button(
         start + _ID,
-        lambda question: discord.ui.Button(label=label, style=style, custom_id=f"{start}{question}"),
+        lambda question: discord.ui.Button(label=label(), style=style, custom_id=f"{start}{question}"),
         lambda match, _: int(match["question"]),
         press,
     )
 
 
-class _Reason(discord.ui.Modal, title="Decline"):
-    reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
-        label="Reason, which the member reads",
-        style=discord.TextStyle.paragraph,
-        required=False,
-        max_length=REASON_LENGTH,
-    )
-
+class _Reason(discord.ui.Modal):
     def __init__(self, approvals: Approvals, question: int) -> None:
-        super().__init__(timeout=_MODAL_SECONDS)
+        super().__init__(title=short("Decline"), timeout=_MODAL_SECONDS)
         self._approvals = approvals
         self._question = question
+        self._reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
+            label=short("Reason, which the member reads"),
+            style=discord.TextStyle.paragraph,
+            required=False,
+            max_length=REASON_LENGTH,
+        )
+        self.add_item(self._reason)
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         async with errors_told(interaction):
@@ -124,12 +137,18 @@ class _Reason(discord.ui.Modal, title="Decline"):
     async def _decline(self, interaction: discord.Interaction[Any]) -> None:
         if server_id := await begin(interaction):
             ruling = await self._approvals.decline(
-                self._question, server_id, actor_id=interaction.user.id, reason=self.reason.value
+                self._question, server_id, actor_id=interaction.user.id, reason=self._reason.value
             )
-            await answer(interaction, f"Declined: {_clips(ruling)}. The hold was given back.")
+            await answer(interaction, tr("Declined: {clips}. The hold was given back.", clips=_clips(ruling)))
 
 
 def _clips(ruling: Ruling) -> str:
     tasks = ruling.tasks
     price = dollars(sum(task.price_micros for task in tasks))
-    return f"{len(tasks)} clip{'s' if len(tasks) > 1 else ''} of <@{tasks[0].member_id}>, {price}"
+    return trn(
+        "{number} clip of {member}, {price}",
+        "{number} clips of {member}, {price}",
+        len(tasks),
+        member=f"<@{tasks[0].member_id}>",
+        price=price,
+    )

@@ -5,6 +5,8 @@ from typing import Any
 import discord
 from discord import app_commands
 
+from bot.domain.language import tr
+from bot.domain.servers import Server
 from bot.services.moderators import Moderators
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.channels import must_take_posts
@@ -35,12 +37,32 @@ def commands(moderators: Moderators) -> list[app_commands.Command[Any, ..., None
             monthly_report=monthly_report,
             alarms=alarms,
         )
-        told = "when a budget is used up by 50, 80 and 100 %" if server.alarms else "nothing of budgets"
-        report = (
-            f"at the end of each month ({server.zone}) what it cost"
-            if server.monthly_report
-            else "no reports"
-        )
-        await answer(interaction, f"Moderators are told in <#{channel.id}>: {told}; {report}.")
+        await answer(interaction, _chosen(server))
 
     return [notices]
+
+
+def _chosen(server: Server) -> str:
+    channel, zone = f"<#{server.notices_channel_id}>", server.zone
+    match server.alarms, server.monthly_report:
+        case True, True:
+            return tr(
+                "Moderators are told in {channel}: when a budget is used up by 50, 80 and 100 %; at the end of each "
+                "month ({zone}) what it cost.",
+                channel=channel,
+                zone=zone,
+            )
+        case True, False:
+            return tr(
+                "Moderators are told in {channel}: when a budget is used up by 50, 80 and 100 %; no reports.",
+                channel=channel,
+            )
+        case False, True:
+            return tr(
+                "Moderators are told in {channel}: nothing of budgets; at the end of each month ({zone}) what it "
+                "cost.",
+                channel=channel,
+                zone=zone,
+            )
+        case _:
+            return tr("Moderators are told in {channel}: nothing of budgets; no reports.", channel=channel)
