@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.domain.access import WORD_LENGTH, Kind, Rule
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.posting import texts
 from bot.services.access import Access, Subject
 from cogs.acknowledge import errors_told
@@ -116,7 +117,7 @@ def _subjects(*options: Any) -> list[Subject]:
         if option is not None
     ]
     if not found:
-        raise Refusal("Name at least one of `channel`, `role`, `member` and `word`.")
+        raise Refusal(tr("Name at least one of `channel`, `role`, `member` and `word`."))
     return found
 
 
@@ -125,10 +126,10 @@ def _spare(interaction: discord.Interaction[Any], member: discord.User | discord
     if member is None:
         return
     if member.id == interaction.user.id:
-        raise Refusal("That is you: another admin can block you, but you cannot lock yourself out.")
+        raise Refusal(tr("That is you: another admin can block you, but you cannot lock yourself out."))
     if member == interaction.client.user:
         raise Refusal(
-            "That is me, and without me there are no clips. `/admin pause` stops them for everybody."
+            tr("That is me, and without me there are no clips. `/admin pause` stops them for everybody.")
         )
 
 
@@ -149,10 +150,11 @@ async def show(
     start = (page - 1) * _PAGE
     numbered = list(enumerate(rules[start : start + _PAGE], start + 1))
     if not numbered:
-        said = "There are no rules: every member can make clips in every channel, with any words."
-        await answer(interaction, f"{before}{said}")
+        none = tr("There are no rules: every member can make clips in every channel, with any words.")
+        await answer(interaction, f"{before}{none}")
         return
-    lines = [f"{before}**Rules, newest first** (page {page} of {pages})"]
+    head = tr("**Rules, newest first** (page {page} of {pages})", page=page, pages=pages)
+    lines = [f"{before}{head}"]
     lines += [f"{number}\\. {_line(rule)}" for number, rule in numbered]
     view = discord.ui.View(timeout=None)
     view.add_item(menu(page, [_option(interaction.guild, number, rule) for number, rule in numbered]))
@@ -162,18 +164,33 @@ async def show(
 def _line(rule: Rule) -> str:
     """Short enough for a whole page in one message."""
     if rule.kind is Kind.WORD:
-        return f"{texts.plain(rule.subject, length=60)}: blocked word"
+        return tr("{word}: blocked word", word=texts.plain(rule.subject, length=60))
     if rule.kind is Kind.MEMBER:
-        until = f" until <t:{rule.until // 1000}:f>" if rule.until else ""
-        reason = f": {texts.plain(rule.reason, length=25)}" if rule.reason else ""
-        return f"{rule.name} blocked{until}{reason}"
-    return f"{rule.name} {rule.effect}"
+        words = (
+            tr("{member} blocked until {until}", member=rule.name, until=f"<t:{rule.until // 1000}:f>")
+            if rule.until
+            else tr("{member} blocked", member=rule.name)
+        )
+        return f"{words}: {texts.plain(rule.reason, length=25)}" if rule.reason else words
+    return tr("{place} allowed", place=rule.name) if rule.allowed else tr("{place} denied", place=rule.name)
 
 
 def _option(guild: discord.Guild | None, number: int, rule: Rule) -> discord.SelectOption:
     """Mentions are not shown in a menu, so these are names, as far as they are known."""
-    label = f"{number}. {rule.kind} {_known_name(guild, rule)}"
+    label = f"{number}. {_label(rule.kind, _known_name(guild, rule))}"
     return discord.SelectOption(label=label[:100], value=str(rule.id))
+
+
+def _label(kind: Kind, name: str) -> str:
+    match kind:
+        case Kind.CHANNEL:
+            return tr("channel {name}", name=name)
+        case Kind.ROLE:
+            return tr("role {name}", name=name)
+        case Kind.MEMBER:
+            return tr("member {name}", name=name)
+        case Kind.WORD:
+            return tr("word {name}", name=name)
 
 
 def _known_name(guild: discord.Guild | None, rule: Rule) -> str:
@@ -197,7 +214,7 @@ def rule_menu(access: Access) -> type[discord.ui.DynamicItem[Any]]:
         def __init__(self, page: int, options: Sequence[discord.SelectOption]) -> None:
             super().__init__(
                 discord.ui.Select(
-                    placeholder="Remove a rule", custom_id=f"conch:rules:{page}", options=list(options)
+                    placeholder=tr("Remove a rule"), custom_id=f"conch:rules:{page}", options=list(options)
                 )
             )
             self._page = page

@@ -9,7 +9,8 @@ from typing import Any
 import discord
 from discord import app_commands
 
-from bot.domain.audit import AuditEntry
+from bot.domain.audit import AuditEntry, Deed
+from bot.domain.language import named, said, tr
 from bot.posting import sheets, texts
 from cogs.admin.answers import answer, begin
 from cogs.admin.words import shown
@@ -29,29 +30,38 @@ def commands(audit: AuditStore) -> list[app_commands.Command[Any, ..., None]]:
         if server_id := await begin(interaction):
             whose = by.id if by else None
             entries = await audit.of_server(server_id, limit=_IN_FILE, actor_id=whose)
-            who = f"<@{whose}>" if whose else "Admins"
             if not entries:
-                have = "has" if whose else "have"
-                await answer(interaction, f"{who} {have} changed nothing in this server so far.")
+                await answer(interaction, _nothing_done(whose))
                 return
             sheet, rows = await asyncio.to_thread(written, entries)
-            words = f"{who} changed, newest first ({rows:,} in the file):"
-            lines = [words, *(line(entry) for entry in entries[:_SHOWN])]
+            lines = [_head(whose, rows), *(line(entry) for entry in entries[:_SHOWN])]
             await answer(
                 interaction,
-                texts.cut("\n".join(lines), "\n… and more in the file"),
+                texts.cut("\n".join(lines), "\n" + tr("… and more in the file")),
                 files=[discord.File(io.BytesIO(sheet), "audit.csv")],
             )
 
     return [audit_]
 
 
+def _nothing_done(by: int | None) -> str:
+    if by is None:
+        return tr("Admins have changed nothing in this server so far.")
+    return tr("{admin} has changed nothing in this server so far.", admin=f"<@{by}>")
+
+
+def _head(by: int | None, rows: int) -> str:
+    if by is None:
+        return tr("Admins changed, newest first ({rows} in the file):", rows=f"{rows:,}")
+    return tr("{admin} changed, newest first ({rows} in the file):", admin=f"<@{by}>", rows=f"{rows:,}")
+
+
 def line(entry: AuditEntry) -> str:
     """When, who, what; before → after; the reason."""
     deed = entry.deed
-    parts = [f"- <t:{entry.at // 1000}:f> <@{deed.actor_id}> **{deed.action}**"]
+    parts = [f"- <t:{entry.at // 1000}:f> <@{deed.actor_id}> **{_action(deed)}**"]
     if deed.subject:
-        parts.append(shown(deed.subject, length=100))
+        parts.append(shown(said(deed.subject), length=100))
     if deed.before or deed.after:
         parts.append(f"· {_or_nothing(deed.before)} → {_or_nothing(deed.after)}")
     if deed.reason:
@@ -60,7 +70,12 @@ def line(entry: AuditEntry) -> str:
 
 
 def _or_nothing(text: str) -> str:
-    return shown(text, length=100) if text else "nothing"
+    return shown(said(text), length=100) if text else tr("nothing")
+
+
+def _action(deed: Deed) -> str:
+    """The command, by the names that the reader types."""
+    return " ".join(named(word) for word in deed.action.split())
 
 
 def written(entries: Sequence[AuditEntry], most: int = _FILE_BYTES) -> tuple[bytes, int]:

@@ -1,38 +1,32 @@
 """What a search among a server's tasks found, in words. Pure functions."""
 
 from bot.domain.catalog import Catalog
+from bot.domain.language import tr
 from bot.domain.search import Age, Found, Search
-from bot.domain.task import HANDED_OVER, TaskState
+from bot.domain.task import HANDED_OVER, Task, TaskState
 from bot.posting import texts
 from cogs.finding import STAGE_NAMES, money
 
-AGE_NAMES = {
-    Age.HOUR: "the last hour",
-    Age.DAY: "the last 24 hours",
-    Age.WEEK: "the last 7 days",
-    Age.MONTH: "the last 30 days",
-    Age.STALE: "over a day old and still open",
-}
-_STATES = {
-    TaskState.HELD: "waiting",
-    TaskState.SUBMITTING: "being sent",
-    TaskState.QUEUED: "queued",
-    TaskState.PROCESSING: "being made",
-    TaskState.SUCCEEDED: "ready, not posted yet",
-    TaskState.FAILED: "failed",
-    TaskState.CANCELLED: "cancelled",
-    TaskState.PARKED: "parked",
-}
+
+def age(chosen: Age) -> str:
+    """In words; "" for any."""
+    return {
+        Age.HOUR: tr("the last hour"),
+        Age.DAY: tr("the last 24 hours"),
+        Age.WEEK: tr("the last 7 days"),
+        Age.MONTH: tr("the last 30 days"),
+        Age.STALE: tr("over a day old and still open"),
+        Age.ANY: "",
+    }[chosen]
 
 
 def looked_for(search: Search) -> str:
     """Such as "tasks of <@70> · waiting · the last hour"."""
-    parts = [f"tasks of <@{search.member_id}>" if search.member_id else "tasks of this server"]
+    member = f"<@{search.member_id}>"
+    parts = [tr("tasks of {member}", member=member) if search.member_id else tr("tasks of this server")]
     if search.stage in STAGE_NAMES:
         parts.append(STAGE_NAMES[search.stage])
-    if search.age in AGE_NAMES:
-        parts.append(AGE_NAMES[search.age])
-    return " · ".join(parts)
+    return " · ".join(filter(None, [*parts, age(search.age)]))
 
 
 def line(found: Found, catalog: Catalog) -> str:
@@ -47,11 +41,24 @@ def line(found: Found, catalog: Catalog) -> str:
 def _state(found: Found) -> str:
     task = found.task
     if task.state is TaskState.HELD and task.approval_until is not None:
-        return "waiting for approval"
-    if task.state is not TaskState.DELIVERED:
-        return _STATES[task.state]
+        return tr("waiting for approval")
+    if task.state is TaskState.DELIVERED:
+        return _delivered(task)
+    return {
+        TaskState.HELD: tr("waiting"),
+        TaskState.SUBMITTING: tr("being sent"),
+        TaskState.QUEUED: tr("queued"),
+        TaskState.PROCESSING: tr("being made"),
+        TaskState.SUCCEEDED: tr("ready, not posted yet"),
+        TaskState.FAILED: tr("failed"),
+        TaskState.CANCELLED: tr("cancelled"),
+        TaskState.PARKED: tr("parked"),
+    }[task.state]
+
+
+def _delivered(task: Task) -> str:
     if task.problem == HANDED_OVER:
-        return "handed over in private"
+        return tr("handed over in private")
     if task.private:
-        return "delivered in private"
-    return f"[delivered]({texts.link_of(task)})"
+        return tr("delivered in private")
+    return f"[{tr('delivered')}]({texts.link_of(task)})"

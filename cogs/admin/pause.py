@@ -5,6 +5,7 @@ from typing import Any
 import discord
 from discord import app_commands
 
+from bot.domain.language import tr
 from bot.services.switches import Switches
 from cogs.admin.answers import answer, begin, name_of_server
 
@@ -19,14 +20,18 @@ def commands(switches: Switches) -> list[app_commands.Command[Any, ..., None]]:
             await switches.pause(server_id, name_of_server(interaction), interaction.user.id, reason)
             await answer(
                 interaction,
-                "Paused. Whoever asks for a video reads your reason and nothing is held. Videos that providers "
-                "already have are finished; those that still wait stay held until `/admin resume`.",
+                tr(
+                    "Paused. Whoever asks for a video reads your reason and nothing is held. Videos that providers "
+                    "already have are finished; those that still wait stay held until `/admin resume`."
+                ),
             )
 
     @app_commands.command(name="resume", description="Make videos here again")
     async def resume(interaction: discord.Interaction[Any]) -> None:
         if server_id := await begin(interaction):
             await switches.resume(server_id, name_of_server(interaction), interaction.user.id)
-            await answer(interaction, "Videos are made here again; those that waited go on by themselves.")
+            await answer(
+                interaction, tr("Videos are made here again; those that waited go on by themselves.")
+            )
 
     return [pause, resume]

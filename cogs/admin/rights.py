@@ -12,6 +12,7 @@ import aiohttp
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from cogs.people import must_know_server, role_ids
 
 NAME = "admin"
@@ -82,8 +83,10 @@ class Overrides:
             return await asyncio.shield(reading)
         except (discord.HTTPException, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise Refusal(
-                "Discord does not say just now who may use this in this server. Nothing was changed; try again in "
-                "a minute."
+                tr(
+                    "Discord does not say just now who may use this in this server. Nothing was changed; try again "
+                    "in a minute."
+                )
             ) from error
 
     async def _ask(self, server_id: int) -> _Pair:
@@ -117,8 +120,10 @@ async def must_be_admin(interaction: discord.Interaction[Any]) -> None:
     """`Refusal` for everybody whom the server does not let use `/admin`, and where that cannot be told."""
     if interaction.guild_id is None or not await _may(interaction):
         raise Refusal(
-            "That is for this server's admins: it needs the permission *Manage Server*, or the `/admin` command "
-            "allowed to you in the server's settings under Integrations."
+            tr(
+                "That is for this server's admins: it needs the permission *Manage Server*, or the `/admin` command "
+                "allowed to you in the server's settings under Integrations."
+            )
         )
 
 

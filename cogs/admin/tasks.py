@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.domain.catalog import Catalog
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.domain.money import dollars
 from bot.domain.search import Age, Search, Stage
 from bot.services.oversight import Oversight
@@ -25,7 +26,7 @@ _TASK = "Begin to type to choose"
 _ID = app_commands.Range[str, 1, 100]
 _REASON = app_commands.Range[str, 1, 200]
 _STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in STAGE_NAMES.items()]
-_AGES = [app_commands.Choice(name=name, value=age.value) for age, name in found.AGE_NAMES.items()]
+_AGES = [app_commands.Choice(name=name, value=age.value) for age in Age if (name := found.age(age))]
 
 
 class ServerTasks:
@@ -60,12 +61,14 @@ class ServerTasks:
 
     async def _tell(self, interaction: discord.Interaction[Any], search: Search, page: Page) -> None:
         if not page.found:
-            await answer(interaction, f"Nothing was found. Looked for: {found.looked_for(search)}.")
+            await answer(
+                interaction, tr("Nothing was found. Looked for: {wanted}.", wanted=found.looked_for(search))
+            )
             return
         lines = [found.line(one, self._catalog) for one in page.found]
         await answer(
             interaction,
-            f"Newest first: {found.looked_for(search)}.",
+            tr("Newest first: {wanted}.", wanted=found.looked_for(search)),
             embed=discord.Embed(description="\n".join(lines)),
             view=view_of(page, search, self.button),
         )
@@ -74,15 +77,20 @@ class ServerTasks:
         if server_id := await begin(interaction):
             task = await self._oversight.task(server_id, task_id)
             history = await self._members.history(task)
-            await answer(interaction, f"What <@{task.member_id}> reads of it:\n{history}")
+            mention = f"<@{task.member_id}>"
+            await answer(interaction, f"{tr('What {member} reads of it:', member=mention)}\n{history}")
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str, reason: str) -> None:
         if server_id := await begin(interaction):
             task = await self._oversight.cancel(server_id, interaction.user.id, task_id, reason=reason)
             await answer(
                 interaction,
-                f"Cancelled `{task.id}` of <@{task.member_id}>; {dollars(task.price_micros)} was given back. Its "
-                "progress message shows your reason.",
+                tr(
+                    "Cancelled `{task}` of {member}; {price} was given back. Its progress message shows your reason.",
+                    task=task.id,
+                    member=f"<@{task.member_id}>",
+                    price=dollars(task.price_micros),
+                ),
             )
 
     async def refund(
@@ -94,10 +102,16 @@ class ServerTasks:
             )
             await answer(
                 interaction,
-                f"Refunded {dollars(made.micros)} of {dollars(made.cost)} for `{made.task.id}` of "
-                f"<@{made.task.member_id}>. The member's own limits have that room again, for the day and month in "
-                "which the clip was asked for. The budgets of this server, the operator and the provider still count "
-                "it, since the provider has the money. `/tasks show` tells the member.",
+                tr(
+                    "Refunded {refund} of {cost} for `{task}` of {member}. The member's own limits have that room "
+                    "again, for the day and month in which the clip was asked for. The budgets of this server, the "
+                    "operator and the provider still count it, since the provider has the money. `/tasks show` tells "
+                    "the member.",
+                    refund=dollars(made.micros),
+                    cost=dollars(made.cost),
+                    task=made.task.id,
+                    member=f"<@{made.task.member_id}>",
+                ),
             )
 
     async def complete(
@@ -115,7 +129,7 @@ class ServerTasks:
             return []
         tasks = await self._oversight.suggestions(interaction.guild_id or 0, stage, refundable=refundable)
         # What is private is shown to those who ask for it, not to all who complete an option.
-        hidden = [replace(task, prompt="a private clip") if task.private else task for task in tasks]
+        hidden = [replace(task, prompt=tr("a private clip")) if task.private else task for task in tasks]
         return self._members.choices(hidden, typed)
 
 
