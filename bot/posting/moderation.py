@@ -4,7 +4,7 @@ import asyncio
 import io
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from bot.domain.alarms import Alarm
 from bot.domain.approvals import Decision, Question
 from bot.domain.catalog import Catalog
 from bot.domain.errors import DeliveryError, NobodyThere
+from bot.domain.language import ENGLISH, reading
 from bot.domain.limits import Window
 from bot.domain.ports import Posted
 from bot.domain.servers import Server
@@ -47,7 +48,10 @@ class Moderation:
 
     @property
     def ready(self) -> bool:
-        return self._client.user is not None
+        return self._client.is_ready()
+
+    def reading(self, server_id: int) -> AbstractContextManager[None]:
+        return moderators_reading(self._client, server_id)
 
     # --------------------------------------------------------------- questions
 
@@ -191,6 +195,12 @@ class Moderation:
                 raise
             log.info("channel %d cannot be read, so the nonce alone must do: %s", channel.id, error)
         return None
+
+
+def moderators_reading(client: discord.Client, server_id: int) -> AbstractContextManager[None]:
+    """Words within are in the language that the server has chosen: many read them, whoever made the bot write."""
+    server = client.get_guild(server_id)
+    return reading(str(server.preferred_locale) if server else ENGLISH)
 
 
 @asynccontextmanager

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from bot.domain.alarms import Alarm
 from bot.domain.approvals import DECLINED, EXPIRED, Decision, Question
 from bot.domain.catalog import Catalog, Mode
-from bot.domain.limits import FOREVER, OPERATOR, name_of
+from bot.domain.language import tr, trn
+from bot.domain.limits import FOREVER, OPERATOR, Limit, Period
 from bot.domain.money import dollars
 from bot.domain.prose import sentence
 from bot.domain.servers import Server
@@ -15,11 +16,6 @@ from bot.posting import texts
 #: Characters of a prompt in a question; a longer one is attached whole.
 _PROMPT = 1200
 _REASON = 300
-_MODES = {
-    Mode.TEXT: "from a prompt",
-    Mode.IMAGE: "from a first frame",
-    Mode.TRANSITION: "from a first to a last frame",
-}
 
 
 def question(asked: Question, tasks: Sequence[Task], catalog: Catalog, *, spent: int | None) -> str:
@@ -30,17 +26,27 @@ def question(asked: Question, tasks: Sequence[Task], catalog: Catalog, *, spent:
     first = tasks[0]
     lines = [
         _head(asked, tasks),
-        f"**{texts.task_format(first, catalog)}** · {_MODES[first.mode]}",
+        f"**{texts.task_format(first, catalog)}** · {_mode(first.mode)}",
         _wish(first),
         "-# " + " · ".join([*_spent(first, spent), *_progress(first), *_ids(_asked_for(asked, tasks))]),
     ]
     return texts.cut("\n".join(lines))
 
 
+def _mode(mode: Mode) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr("from a prompt")
+        case Mode.IMAGE:
+            return tr("from a first frame")
+        case Mode.TRANSITION:
+            return tr("from a first to a last frame")
+
+
 def _wish(task: Task) -> str:
     """The prompt; of a private clip only who looks it up sees it."""
     if task.private:
-        return f"> 🔒 A private clip: `/admin tasks show task:{task.id}` shows its prompt."
+        return tr("> 🔒 A private clip: `/admin tasks show task:{task}` shows its prompt.", task=task.id)
     return texts.wanted(task, length=_PROMPT)
 
 
@@ -63,7 +69,10 @@ def _asked_for(asked: Question, tasks: Sequence[Task]) -> Sequence[Task]:
 
 
 def _spent(task: Task, spent: int | None) -> list[str]:
-    return [] if spent is None else [f"<@{task.member_id}> has spent {dollars(spent)} here this month"]
+    if spent is None:
+        return []
+    member, amount = f"<@{task.member_id}>", dollars(spent)
+    return [tr("{member} has spent {amount} here this month", member=member, amount=amount)]
 
 
 def _ids(tasks: Sequence[Task]) -> list[str]:
@@ -72,53 +81,102 @@ def _ids(tasks: Sequence[Task]) -> list[str]:
 
 def _head(asked: Question, tasks: Sequence[Task]) -> str:
     wanted = _asked_for(asked, tasks)
-    clips = f"{len(wanted)} clip{'s' if len(wanted) > 1 else ''}"
+    member = f"<@{tasks[0].member_id}>"
     price = dollars(sum(task.price_micros for task in wanted))
-    what = f"{clips} of <@{tasks[0].member_id}>, {price}"
+    if asked.decision is None:
+        return trn(
+            "✋ **Approval wanted** until {until}: {member} asks for {number} clip, {price} held.",
+            "✋ **Approval wanted** until {until}: {member} asks for {number} clips, {price} held.",
+            len(wanted),
+            until=f"<t:{asked.until // 1000}:f>",
+            member=member,
+            price=price,
+        )
+    clips = trn(
+        "{number} clip of {member}, {price}",
+        "{number} clips of {member}, {price}",
+        len(wanted),
+        member=member,
+        price=price,
+    )
+    moderator = f"<@{asked.decided_by}>"
     match asked.decision:
-        case None:
-            until = f"<t:{asked.until // 1000}:f>"
-            return f"✋ **Approval wanted** until {until}: <@{tasks[0].member_id}> asks for {clips}, {price} held."
         case Decision.APPROVED:
-            return f"✅ **Approved** by <@{asked.decided_by}>: {what}."
+            return tr("✅ **Approved** by {moderator}: {clips}.", moderator=moderator, clips=clips)
         case Decision.DECLINED:
-            return f"🚫 **Declined** by <@{asked.decided_by}>: {what}.{_reason(tasks)} Nothing was spent."
+            head = tr("🚫 **Declined** by {moderator}: {clips}.", moderator=moderator, clips=clips)
+            return " ".join([head, *_reason(tasks), tr("Nothing was spent.")])
         case Decision.EXPIRED:
-            return f"⌛ **Nobody approved it in time:** {what}. Nothing was spent."
+            return tr("⌛ **Nobody approved it in time:** {clips}. Nothing was spent.", clips=clips)
         case Decision.WITHDRAWN:
-            return f"🚫 **Cancelled before a decision:** {what}. Nothing was spent."
+            return tr("🚫 **Cancelled before a decision:** {clips}. Nothing was spent.", clips=clips)
 
 
-def _reason(tasks: Sequence[Task]) -> str:
+def _reason(tasks: Sequence[Task]) -> list[str]:
     start = f"{DECLINED}: "
     reasons = [task.problem for task in tasks if task.problem and task.problem.startswith(start)]
-    return (
-        f" Reason: {sentence(texts.plain(reasons[0].removeprefix(start), length=_REASON))}" if reasons else ""
-    )
+    if not reasons:
+        return []
+    words = texts.plain(reasons[0].removeprefix(start), length=_REASON)
+    return [tr("Reason: {reason}", reason=sentence(words))]
 
 
 def _progress(task: Task) -> list[str]:
     if task.private or task.progress_channel_id is None or task.progress_message_id is None:
         return []
     link = texts.message_link(task.server_id, task.progress_channel_id, task.progress_message_id)
-    return [f"[progress]({link})"]
+    return [f"[{tr('progress')}]({link})"]
 
 
 def alarm(told: Alarm, server: Server) -> str:
     """One line; the same words whenever it is made, so that a posted one can be found again."""
-    name = name_of(told.limit)
-    spent, held = dollars(told.spent_micros), dollars(told.held_micros)
-    numbers = f"{spent} spent and {held} held of {dollars(told.limit_micros)}"
-    if told.percent < 100:  # noqa: PLR2004 - the whole
-        state = f"is {told.used_micros * 100 // told.limit_micros} % used up: {numbers}."
-    elif told.percent > 100:  # noqa: PLR2004
-        state = f"leaves no room for a clip that was asked for: {numbers}. What is too dear is refused."
+    words, until = [_state(told)], told.span(server.tz).until
+    if until < FOREVER:
+        words.append(tr("It starts anew {when}.", when=f"<t:{until // 1000}:R>"))
+    if told.owner_id == OPERATOR:
+        words.append(tr("`/admin report` shows who spent it, only the bot's operator can raise it."))
     else:
-        state = f"is used up: {numbers}. Clips are refused until a hold comes back."
-    until = told.span(server.tz).until
-    anew = f" It starts anew <t:{until // 1000}:R>." if until < FOREVER else ""
-    change = (
-        "only the bot's operator can raise it" if told.owner_id == OPERATOR else "`/admin limits` changes it"
+        words.append(tr("`/admin report` shows who spent it, `/admin limits` changes it."))
+    return " ".join(words)
+
+
+def _state(told: Alarm) -> str:
+    numbers = {
+        "budget": budget(told.limit),
+        "spent": dollars(told.spent_micros),
+        "held": dollars(told.held_micros),
+        "limit": dollars(told.limit_micros),
+    }
+    if told.percent < 100:  # noqa: PLR2004 - the whole
+        percent = told.used_micros * 100 // told.limit_micros
+        return tr(
+            "⚠️ {budget} is {percent} % used up: {spent} spent and {held} held of {limit}.",
+            percent=percent,
+            **numbers,
+        )
+    if told.percent > 100:  # noqa: PLR2004
+        return tr(
+            "🛑 {budget} leaves no room for a clip that was asked for: {spent} spent and {held} held of {limit}. "
+            "What is too dear is refused.",
+            **numbers,
+        )
+    return tr(
+        "🛑 {budget} is used up: {spent} spent and {held} held of {limit}. Clips are refused until a hold comes "
+        "back.",
+        **numbers,
     )
-    icon = "🛑" if told.percent >= 100 else "⚠️"  # noqa: PLR2004
-    return f"{icon} {name[:1].upper()}{name[1:]} {state}{anew} `/admin report` shows who spent it, {change}."
+
+
+def budget(limit: Limit) -> str:
+    """What a server may spend, as a sentence about it begins."""
+    if limit.server_id == OPERATOR:
+        return {
+            Period.DAY: tr("The operator's budget for this server for one day"),
+            Period.MONTH: tr("The operator's budget for this server for one month"),
+            Period.TOTAL: tr("The operator's budget for this server in total"),
+        }[limit.period]
+    return {
+        Period.DAY: tr("This server's budget for one day"),
+        Period.MONTH: tr("This server's budget for one month"),
+        Period.TOTAL: tr("This server's budget in total"),
+    }[limit.period]

@@ -4,6 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -11,6 +12,7 @@ from typing import Protocol
 from bot.domain.alarms import Alarm
 from bot.domain.approvals import Question
 from bot.domain.errors import BotError, DeliveryError
+from bot.domain.language import reading
 from bot.domain.limits import Period, Window, window
 from bot.domain.ports import Announcer, Clock, Posted
 from bot.domain.servers import Server
@@ -53,7 +55,10 @@ class Desk(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Discord has let the bot in."""
+        """Discord has let the bot in and told of its servers, whose languages are known then."""
+
+    def reading(self, server_id: int) -> AbstractContextManager[None]:
+        """Words within are in the server's own language."""
 
     async def ask(self, server: Server, question: Question, tasks: Sequence[Task], spent: int) -> Posted:
         """Post a question, or find the one a crash left unrecorded; `spent` is the member's month, in micros."""
@@ -199,7 +204,7 @@ class Notices:
 
     def _launch(self, server_id: int, chores: Sequence[_Chore]) -> None:
         """Each server for itself: one whose channel makes trouble holds up no other."""
-        running = self._running[server_id] = asyncio.create_task(self._do(chores))
+        running = self._running[server_id] = asyncio.create_task(self._do(server_id, chores))
 
         def done(_: "asyncio.Task[None]") -> None:
             del self._running[server_id]
@@ -207,10 +212,11 @@ class Notices:
 
         running.add_done_callback(done)
 
-    async def _do(self, chores: Sequence[_Chore]) -> None:
+    async def _do(self, server_id: int, chores: Sequence[_Chore]) -> None:
         for chore in chores:
             try:
-                await chore.work()
+                with self._desk.reading(server_id):
+                    await chore.work()
             except BotError as error:
                 self._later(chore, error)
             except Exception as error:  # noqa: BLE001 - one chore's trouble is its own
@@ -266,7 +272,8 @@ class Notices:
         if tasks[0].progress_message_id is not None:
             return tasks
         try:
-            posted = await self._announcer.announce(tasks)
+            with reading(tasks[0].language):
+                posted = await self._announcer.announce(tasks)
         except DeliveryError as error:
             log.warning("interaction %d waits without a progress message: %s", interaction_id, error)
             return tasks

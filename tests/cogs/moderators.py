@@ -45,6 +45,13 @@ async def told_in(scene: Scene, **switches: bool) -> Any:
     return channel
 
 
+def speak(scene: Scene, locale: discord.Locale) -> None:
+    """Let the server have chosen another language."""
+    server = scene.app.client.get_guild(scene.guild.id)
+    assert server is not None
+    server.preferred_locale = locale
+
+
 def said(scene: Scene, channel: Any) -> list[str]:
     """What stands in a channel, oldest first."""
     return [str(says(message)) for message in scene.shown(channel)]

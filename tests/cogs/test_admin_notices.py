@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import discord
 import pytest
 
 from bot.domain.audit import Deed
@@ -16,7 +17,7 @@ from storage.database import Transaction
 from storage.limits import LimitStore
 from storage.servers import ServerStore
 from tests.cogs.fixtures import Open
-from tests.cogs.moderators import moderators_channel, raw, said, tell, told_in
+from tests.cogs.moderators import moderators_channel, raw, said, speak, tell, told_in
 from tests.cogs.scene import Scene, told
 
 DOLLAR = 1_000_000
@@ -316,6 +317,14 @@ async def test_switched_on_again_it_does_not_go_back(scene: Scene) -> None:
     await scene.admin("notices", channel=channel, monthly_report=True)
     await tell(scene)
     assert said(scene, channel) == []
+
+
+async def test_a_month_is_reported_in_the_servers_language(scene: Scene) -> None:
+    channel = await told_in(scene, monthly_report=True)
+    speak(scene, discord.Locale.german)
+    await until(scene, FEBRUARY)
+    await tell(scene)
+    assert "Januar 2026" in said(scene, channel)[0].splitlines()[0]
 
 
 async def test_after_a_long_stop_each_month_is_reported_once_at_most_twelve(scene: Scene) -> None:

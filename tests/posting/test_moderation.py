@@ -4,14 +4,17 @@ import asyncio
 from functools import partial
 from typing import Any
 
+import discord
 import pytest
 
+from bot.domain import language
 from bot.domain.errors import StorageError
+from bot.posting import notices
 from bot.posting.moderation import Moderation
 from storage.approvals import ApprovalStore
 from storage.servers import ServerStore
 from tests.cogs.fixtures import Open
-from tests.cogs.moderators import DAY, asked, asking, click, labels, said, tell
+from tests.cogs.moderators import DAY, asked, asking, click, labels, said, speak, tell
 from tests.cogs.scene import Scene, says
 from tests.cogs.test_buttons import press
 
@@ -280,3 +283,23 @@ async def test_the_loop_goes_on_until_it_is_cancelled(scene: Scene, monkeypatch:
     with pytest.raises(asyncio.CancelledError):
         await running
     assert len(said(scene, channel)) == 1
+
+
+async def test_moderators_read_their_servers_language_whoever_asks_or_clicks(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = await asking(scene)
+    readers, drawn = list[str](), notices.question
+
+    def noted(*given: Any, **more: Any) -> str:
+        readers.append(language.reader())
+        return drawn(*given, **more)
+
+    monkeypatch.setattr(notices, "question", noted)
+    speak(scene, discord.Locale.german)
+    await scene.video()
+    await tell(scene)
+    await click(scene, channel, "Approve")
+    await tell(scene)
+    assert readers == ["de", "de"]
+    assert language.reader() == language.ENGLISH
