@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TypeVar
 
 from bot.domain.catalog import Catalog
-from bot.domain.limits import FOREVER, Window, name_of
+from bot.domain.language import tr, trn
+from bot.domain.limits import FOREVER, Window
 from bot.domain.money import dollars
-from bot.domain.report import Group, Report, Sums, start_of
-from bot.domain.report import name_of as name_of_span
+from bot.domain.report import Group, Report, Result, Sums, name_of, start_of
 from bot.domain.servers import Server
 from bot.domain.spending import DaySpending, by_model, days_of
 from bot.media import charts
 from bot.media.charts import Chart, Series
 from bot.media.child import ChildFailed
-from bot.posting import sheets, texts
+from bot.posting import notices, sheets, texts
 from bot.services.reports import Reports
 from storage.limits import Counted
 
@@ -79,7 +79,8 @@ def report_chart(
 ) -> Chart | None:
     """What counts against the server's daily `budget` (micros), by day and model; None where nothing does.
 
-    Of a very long period its newest days.
+    Of a very long period its newest days. Its words are English for everybody: no machine is sure to have the letters
+    of every language as a font.
     """
     paid = [row for row in daily if row.paid]
     if not paid:
@@ -105,42 +106,64 @@ def report_words(
 
     `ended`: nothing of its period is yet to come.
     """
-    lines = [f"**Report: {name_of_span(report.span, server.tz)}** ({texts.plain(server.zone)})"]
+    period = name_of(report.span, server.tz)
+    lines = [tr("**Report: {period}** ({zone})", period=period, zone=texts.plain(server.zone))]
     if report.groups:
         lines.append(_headline(report.total))
     else:
-        lines.append("No clip was asked for in this time, so there is nothing to count.")
+        lines.append(tr("No clip was asked for in this time, so there is nothing to count."))
     if report.groups or not ended:
         lines += [_budget(one, ended=ended) for one in budgets]
     if report.groups:
-        lines += _part("By member", report.by(lambda group: group.member_id), lambda member: f"<@{member}>")
         lines += _part(
-            "By model",
+            tr("By member"), report.by(lambda group: group.member_id), lambda member: f"<@{member}>"
+        )
+        lines += _part(
+            tr("By model"),
             report.by(lambda group: group.model),
             lambda name: texts.plain(_model_name(name, catalog)),
         )
         lines += _part(
-            "By provider", report.by(lambda group: group.provider), lambda name: _provider(name, catalog)
+            tr("By provider"), report.by(lambda group: group.provider), lambda name: _provider(name, catalog)
         )
-        lines += _part("By result", report.by(lambda group: group.result), str)
+        lines += _part(tr("By result"), report.by(lambda group: group.result), _result)
     return texts.cut("\n".join(lines))
 
 
 def _headline(total: Sums) -> str:
-    return (
-        f"**{dollars(total.spent)} spent**, {dollars(total.held)} held, {dollars(total.refunded)} refunded, "
-        f"{dollars(total.released)} given back unspent; {_clips(total.clips)} asked for"
+    return trn(
+        "**{spent} spent**, {held} held, {refunded} refunded, {released} given back unspent; {number:,} clip asked "
+        "for",
+        "**{spent} spent**, {held} held, {refunded} refunded, {released} given back unspent; {number:,} clips asked "
+        "for",
+        total.clips,
+        spent=dollars(total.spent),
+        held=dollars(total.held),
+        refunded=dollars(total.refunded),
+        released=dollars(total.released),
     )
 
 
 def _budget(one: Counted, *, ended: bool) -> str:
+    used = _used(one)
+    if ended or one.span.until >= FOREVER:
+        return used
+    return tr("{budget}; it starts anew {when}", budget=used, when=f"<t:{one.span.until // 1000}:R>")
+
+
+def _used(one: Counted) -> str:
     most, usage = one.limit.micros, one.usage
-    name = name_of(one.limit)
-    used = f"{usage.total * 100 // most} % used" if most else "used up"
-    anew = "" if ended or one.span.until >= FOREVER else f"; it starts anew <t:{one.span.until // 1000}:R>"
-    return (
-        f"{name[:1].upper()}{name[1:]}: {used}, {dollars(usage.spent)} spent and {dollars(usage.held)} held of "
-        f"{dollars(most)}{anew}"
+    numbers = {
+        "budget": notices.budget(one.limit),
+        "spent": dollars(usage.spent),
+        "held": dollars(usage.held),
+        "limit": dollars(most),
+    }
+    if not most:
+        return tr("{budget}: used up, {spent} spent and {held} held of {limit}", **numbers)
+    percent = usage.total * 100 // most
+    return tr(
+        "{budget}: {percent} % used, {spent} spent and {held} held of {limit}", percent=percent, **numbers
     )
 
 
@@ -149,24 +172,35 @@ def _part(title: str, sums: dict[K, Sums], label: Callable[[K], str]) -> list[st
     lines = [f"**{title}**", *(f"- {label(key)}: {_sums(one)}" for key, one in rows[:_SHOWN])]
     if others := rows[_SHOWN:]:
         rest = sum((one for _, one in others), Sums())
-        lines.append(f"- {len(others)} other{'s' * (len(others) > 1)}: {_sums(rest)}")
+        lines.append(
+            trn("- {number} other: {sums}", "- {number} others: {sums}", len(others), sums=_sums(rest))
+        )
     return lines
 
 
 def _sums(sums: Sums) -> str:
-    amounts = {
-        "held": sums.held,
-        "refunded": sums.refunded,
-        "given back unspent": sums.released,
-    }
-    parts = [f"{dollars(micros)} {word}" for word, micros in amounts.items() if micros]
-    if sums.spent or not parts:
-        parts.insert(0, f"{dollars(sums.spent)} spent")
-    return ", ".join([_clips(sums.clips), *parts])
+    parts = [trn("{number:,} clip", "{number:,} clips", sums.clips)]
+    if sums.spent or not (sums.held or sums.refunded or sums.released):
+        parts.append(tr("{amount} spent", amount=dollars(sums.spent)))
+    if sums.held:
+        parts.append(tr("{amount} held", amount=dollars(sums.held)))
+    if sums.refunded:
+        parts.append(tr("{amount} refunded", amount=dollars(sums.refunded)))
+    if sums.released:
+        parts.append(tr("{amount} given back unspent", amount=dollars(sums.released)))
+    return ", ".join(parts)
 
 
-def _clips(number: int) -> str:
-    return f"{number:,} clip{'s' * (number != 1)}"
+def _result(result: Result) -> str:
+    return {
+        Result.DELIVERED: tr("delivered"),
+        Result.READY: tr("ready"),
+        Result.RUNNING: tr("running"),
+        Result.WAITING: tr("waiting"),
+        Result.PARKED: tr("parked"),
+        Result.FAILED: tr("failed"),
+        Result.CANCELLED: tr("cancelled"),
+    }[result]
 
 
 def _model_name(name: str, catalog: Catalog) -> str:
@@ -180,9 +214,10 @@ def _provider(name: str, catalog: Catalog) -> str:
 
 
 def _too_large(server: Server) -> str:
-    return (
+    return tr(
         "The table of every group is too large for Discord. The operator can make it: "
-        f"`conch report --format csv --server {server.id}`."
+        "`conch report --format csv --server {server}`.",
+        server=server.id,
     )
 
 
