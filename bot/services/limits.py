@@ -239,8 +239,7 @@ class LimitRules:
         if limit.server_id == OPERATOR:
             return window(limit.period, self._clock(), UTC)
         server = server or await self._servers.get(limit.server_id)
-        # The first zone that is asked for reads the whole zone database.
-        return window(limit.period, self._clock(), await asyncio.to_thread(zones.zone, server.zone))
+        return window(limit.period, self._clock(), server.tz)
 
 
 def _same(one: Limit, other: Limit) -> bool:
