@@ -468,7 +468,7 @@ def _admin(
         admin.approvals.commands(moderators),
         admin.notices.commands(moderators),
         admin.audit.commands(stores.audit),
-        admin.doctor.commands(checkup, installed),
+        admin.doctor.commands(checkup, moderators, installed),
     ]
     for command in (command for part in parts for command in part):
         group.add_command(command)

@@ -35,10 +35,6 @@ class Checkup:
         self._providers = providers
         self._clock = clock
 
-    async def notices_channel(self, server_id: int) -> int | None:
-        """The moderators' channel; None where none is chosen."""
-        return (await self._servers.get(server_id)).notices_channel_id
-
     async def of_server(self, server_id: int) -> list[Finding]:
         server = await self._servers.get(server_id)
         return [

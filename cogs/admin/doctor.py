@@ -10,6 +10,7 @@ from discord import app_commands
 from bot.domain.finding import Finding
 from bot.domain.language import tr, trn
 from bot.services.checkup import Checkup
+from bot.services.moderators import Moderators
 from cogs.admin.answers import answer, begin
 from cogs.admin.words import permission, shown
 
@@ -25,13 +26,15 @@ class Installed:
     in_sync: Callable[[], Awaitable[bool]]
 
 
-def commands(checkup: Checkup, installed: Installed) -> list[app_commands.Command[Any, ..., None]]:
+def commands(
+    checkup: Checkup, moderators: Moderators, installed: Installed
+) -> list[app_commands.Command[Any, ..., None]]:
     @app_commands.command(name="doctor", description="Check what the bot needs here, and how to mend it")
     async def doctor(interaction: discord.Interaction[Any]) -> None:
         if server_id := await begin(interaction):
             findings = [
                 _here(interaction, installed),
-                _moderators(interaction, installed, await checkup.notices_channel(server_id)),
+                _moderators(interaction, installed, await moderators.channel_of(server_id)),
                 await _commands(installed),
                 *await checkup.of_server(server_id),
             ]
