@@ -125,7 +125,7 @@ def _progress(task: Task) -> list[str]:
     if task.private or task.progress_channel_id is None or task.progress_message_id is None:
         return []
     link = texts.message_link(task.server_id, task.progress_channel_id, task.progress_message_id)
-    return [f"[{tr('progress')}]({link})"]
+    return [tr("[progress]({link})", link=link)]
 
 
 def alarm(told: Alarm, server: Server) -> str:

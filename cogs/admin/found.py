@@ -61,4 +61,4 @@ def _delivered(task: Task) -> str:
         return tr("handed over in private")
     if task.private:
         return tr("delivered in private")
-    return f"[{tr('delivered')}]({texts.link_of(task)})"
+    return tr("[delivered]({link})", link=texts.link_of(task))

@@ -42,7 +42,8 @@ def _stops_all(limit: Limit, cheapest: int | None) -> str:
         case _:
             stops = tr("This stops every member whom no other limit lets, their own or a role's, at once.")
     if cheapest and limit.micros:
-        return f"{tr('The cheapest clip here costs {price}.', price=dollars(cheapest))} {stops}"
+        costs = tr("The cheapest clip here costs {price}.", price=dollars(cheapest))
+        return f"{costs} {stops}"
     return stops
 
 
@@ -84,7 +85,7 @@ def _stopped(found: Preview) -> list[str]:
         lines.append(_could_make_nothing(count, found.until))
         lines += [f"- {_spender(one)}" for one in found.over[:_NAMED]]
         if count > _NAMED:
-            lines.append(f"- {trn('and {number} more', 'and {number} more', count - _NAMED)}")
+            lines.append(trn("- and {number} more", "- and {number} more", count - _NAMED))
     else:
         lines.append(tr("Nobody of those who spent most is above it."))
     if found.unseen:

@@ -77,8 +77,8 @@ class ServerTasks:
         if server_id := await begin(interaction):
             task = await self._oversight.task(server_id, task_id)
             history = await self._members.history(task)
-            mention = f"<@{task.member_id}>"
-            await answer(interaction, f"{tr('What {member} reads of it:', member=mention)}\n{history}")
+            head = tr("What {member} reads of it:", member=f"<@{task.member_id}>")
+            await answer(interaction, f"{head}\n{history}")
 
     async def cancel(self, interaction: discord.Interaction[Any], task_id: str, reason: str) -> None:
         if server_id := await begin(interaction):
