@@ -27,6 +27,7 @@ from pydantic import (
 
 from bot.domain.errors import JobNotFound
 from bot.domain.task import TaskState
+from bot.providers import sentences
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +88,7 @@ def state_of(word: str, states: Mapping[str, TaskState]) -> TaskState:
 def segment(text: str) -> str:
     """One quoted path segment; `JobNotFound` for what cannot be an id."""
     if not re.fullmatch(r"[!-~]{1,200}", text) or not text.strip("."):
-        raise JobNotFound("This is no job id of a provider.")
+        raise JobNotFound(sentences.NO_JOB_ID)
     return quote(text, safe="")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 
 from bot.domain.errors import OutcomeUnknown, ProviderError
+from bot.domain.language import kept
 from bot.domain.ports import Job, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.providers.downloads import Downloads
@@ -87,7 +88,7 @@ class Hosted(OneByOne):
         since: int,  # noqa: ARG002  # the protocol's signature
         known: frozenset[str],  # noqa: ARG002  # the protocol's signature
     ) -> Report:
-        raise OutcomeUnknown(f"{self.label} has no way to ask.")
+        raise OutcomeUnknown(kept("{provider} has no way to ask.", provider=self.label))
 
     async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
         """None: most keep no history of a job."""

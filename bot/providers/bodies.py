@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.domain.errors import JobRejected
+from bot.domain.language import kept
 from bot.domain.task import Frame
 
 #: Bytes of a picture that is sent as data.
@@ -26,9 +27,16 @@ def picture(frame: Frame, label: str) -> str:
         with Path(frame.path).open("rb") as file:
             found = file.read(LARGEST_FRAME + 1)
     except OSError as error:
-        raise JobRejected("The picture is no longer on this machine; send it again.") from error
+        raise JobRejected(kept("The picture is no longer on this machine; send it again.")) from error
     if len(found) > LARGEST_FRAME:
-        raise JobRejected(f"The picture has more than the {LARGEST_FRAME / 1e6:g} MB that {label} takes.")
+        most = f"{LARGEST_FRAME / 1e6:g}"
+        raise JobRejected(
+            kept(
+                "The picture has more than the {megabytes} MB that {provider} takes.",
+                megabytes=most,
+                provider=label,
+            )
+        )
     return f"data:image/jpeg;base64,{base64.b64encode(found).decode('ascii')}"
 
 

@@ -18,10 +18,12 @@ from bot.domain.errors import (
     ProviderError,
     SetupError,
 )
+from bot.domain.language import kept
 from bot.domain.money import dollars, micros_of
 from bot.domain.ports import Job, Report
 from bot.domain.published import Published
 from bot.domain.task import TaskState
+from bot.providers import sentences
 from bot.providers.answers import (
     Answer,
     ClipUrl,
@@ -54,7 +56,7 @@ class _Model:
 
 
 #: Whether pictures as data are taken is unknown, so only addresses are sent.
-_NO_ADDRESS = "GMI Cloud takes a picture only by its public address, and this one has none."
+_NO_ADDRESS = kept("GMI Cloud takes a picture only by its public address, and this one has none.")
 
 _LARGE = frozenset({(6, "768p"), (10, "768p"), (6, "1080p")})
 #: The slugs are case-sensitive; only the title of a guide names the first one [assumed, `check` looks].
@@ -145,7 +147,7 @@ class Gmi(Hosted):
     name = "gmi"
     label = "GMI Cloud"
     home = "https://console.gmicloud.ai/api/v1/ie/requestqueue/apikey"
-    key_help = "Make a new key in the GMI Cloud console and put it in GMI_API_KEY."
+    key_help = sentences.new_key(label, "GMI_API_KEY")
     recovers = True
 
     def __init__(
@@ -167,11 +169,11 @@ class Gmi(Hosted):
         """Every field written out; `JobRejected` for what GMI Cloud does not make."""
         model = _MODELS.get(job.format.model)
         if not model or (job.format.duration, job.format.resolution) not in model.formats:
-            raise JobRejected(f"GMI Cloud does not make {job.format.id}.")
+            raise JobRejected(sentences.unmade(self.label, job.format.id))
         if job.last_frame:
-            raise JobRejected("GMI Cloud takes no last frame.")
+            raise JobRejected(sentences.takes_no_last_frame(self.label, job.format.model))
         if not job.first_frame and job.format.resolution in model.framed:
-            raise JobRejected(f"GMI Cloud makes {job.format.id} only from a first frame.")
+            raise JobRejected(sentences.needs_first_frame(self.label, job.format.id))
         payload: dict[str, Any] = {
             "prompt": job.prompt,
             "duration": job.format.duration,
@@ -193,9 +195,9 @@ class Gmi(Hosted):
     async def status(self, job_id: str) -> Report:
         request = await self._wire.call("GET", f"/requests/{segment(job_id)}", model=_Request)
         if request.request_id != job_id:
-            raise ProviderBusy("GMI Cloud answered about another job.")
+            raise ProviderBusy(sentences.another_job(self.label))
         if request.state is TaskState.SUCCEEDED and not request.clip_url:
-            raise ProviderBusy("GMI Cloud says the job succeeded, but names no clip.")
+            raise ProviderBusy(sentences.no_clip(self.label))
         return self._report(request)
 
     async def recover(
@@ -218,9 +220,13 @@ class Gmi(Hosted):
             if request and request.request_id not in known and _fits(request, asked, since)
         }
         if len(fitting) > 1:
-            raise OutcomeUnknown(f"GMI Cloud has {len(fitting)} jobs that may be this one.")
+            raise OutcomeUnknown(
+                kept("GMI Cloud has {number} jobs that may be this one.", number=len(fitting))
+            )
         if not fitting:
-            raise OutcomeUnknown("GMI Cloud lists no such job, which does not prove that there is none.")
+            raise OutcomeUnknown(
+                kept("GMI Cloud lists no such job, which does not prove that there is none.")
+            )
         return self._accepted(fitting.popitem()[1])
 
     async def _requests(self, slug: str) -> list[_Request | None]:
@@ -229,7 +235,7 @@ class Gmi(Hosted):
             found = await self._wire.call("GET", "/requests", model=_Requests, query=query, about_job=False)
         except JobRejected as error:
             # Of the list, not of the job: it must not read as if the job were refused.
-            raise OutcomeUnknown(f"GMI Cloud gives no list to look in: {error}") from error
+            raise OutcomeUnknown(kept("GMI Cloud gives no list to look in: {error}", error=error)) from error
         return found.requests
 
     async def check(self) -> str:
@@ -296,7 +302,7 @@ def _classify(heard: Heard) -> ProviderError | None:
     if not vendor and not (heard.status == httpx.codes.FORBIDDEN and speaks_of_content(said)):
         return None
     refusal = ContentRefused if speaks_of_content(said) else JobRejected
-    return refusal(f"GMI Cloud refused the request ({heard.status}): {reason_in(said)}")
+    return refusal(sentences.refused(Gmi.label, f"{heard.status}: {reason_in(said)}"))
 
 
 def _fits(request: _Request, asked: Mapping[str, Any], since: int) -> bool:

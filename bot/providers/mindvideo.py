@@ -6,9 +6,11 @@ from typing import Annotated, Any
 from pydantic import Field, RootModel, StringConstraints
 
 from bot.domain.errors import JobNotFound, JobRejected, OutcomeUnknown, ProviderBusy, ProviderError
+from bot.domain.language import kept
 from bot.domain.money import micros_of
 from bot.domain.ports import Job, ProviderEvent, Report
 from bot.domain.task import TaskState
+from bot.providers import sentences
 from bot.providers.answers import (
     Answer,
     ClipUrl,
@@ -90,16 +92,16 @@ class MindVideo(Hosted):
     name = "mindvideo"
     label = "MindVideo"
     home = "https://api.mindvideo.ai"
-    key_help = "Make a new key in the MindVideo dashboard and put it in MINDVIDEO_API_KEY."
+    key_help = sentences.new_key(label, "MINDVIDEO_API_KEY")
     recovers = True
 
     def request(self, job: Job) -> bytes:
         """Every field written out, because the defaults differ by model; `JobRejected` for what it cannot make."""
         model, durations, resolutions, takes_last = _MODELS.get(job.format.model, ("", set(), set(), False))
         if job.format.duration not in durations or job.format.resolution not in resolutions:
-            raise JobRejected(f"MindVideo does not make {job.format.id}.")
+            raise JobRejected(sentences.unmade(self.label, job.format.id))
         if job.last_frame and not takes_last:
-            raise JobRejected(f"MindVideo takes no last frame for {job.format.model}.")
+            raise JobRejected(sentences.takes_no_last_frame(self.label, job.format.model))
         wish: dict[str, Any] = {
             "prompt": job.prompt,
             "duration": job.format.duration,
@@ -141,14 +143,14 @@ class MindVideo(Hosted):
         try:
             return await self.submit(body, key=key)
         except JobRejected as error:
-            raise OutcomeUnknown(f"This says nothing of the first try: {error}") from error
+            raise OutcomeUnknown(kept("This says nothing of the first try: {error}", error=error)) from error
 
     async def status(self, job_id: str) -> Report:
         task = await self._wire.call("GET", f"{_TASKS}/{segment(job_id)}", model=_Task)
         if task.task_id != job_id:
-            raise ProviderBusy("MindVideo answered about another job.")
+            raise ProviderBusy(sentences.another_job(self.label))
         if task.state is TaskState.SUCCEEDED and not task.clip_url:
-            raise ProviderBusy("MindVideo says the job succeeded, but names no clip.")
+            raise ProviderBusy(sentences.no_clip(self.label))
         return await self._report(task)
 
     async def _report(self, task: _Task) -> Report:

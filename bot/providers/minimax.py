@@ -15,8 +15,10 @@ from bot.domain.errors import (
     ProviderClosed,
     ProviderError,
 )
+from bot.domain.language import kept
 from bot.domain.ports import Clock, Job, Report
 from bot.domain.task import TaskState
+from bot.providers import sentences
 from bot.providers.answers import (
     Answer,
     ClipUrl,
@@ -62,16 +64,19 @@ _STATES = {
     "failed": TaskState.FAILED,
 }
 
-_KEY_HELP = (
-    f"Put a working key in MINIMAX_API_KEY. It may belong to the other region: international keys work at "
-    f"{INTERNATIONAL}, mainland keys at {MAINLAND}, whichever MINIMAX_API_URL names."
+_LABEL = "MiniMax"
+_KEY_HELP = kept(
+    "Put a working key in MINIMAX_API_KEY. It may belong to the other region: international keys work at "
+    "{international}, mainland keys at {mainland}, whichever MINIMAX_API_URL names.",
+    international=INTERNATIONAL,
+    mainland=MAINLAND,
 )
 #: `base_resp.status_code`s that only the operator can mend, and how.
 _FIXES = {
     1004: _KEY_HELP,
     2049: _KEY_HELP,
-    1008: "Top up the balance at MiniMax.",
-    2056: "The plan's five hours are used up: wait for the next, or take a larger plan.",
+    1008: sentences.top_up(_LABEL),
+    2056: kept("The plan's five hours are used up: wait for the next, or take a larger plan."),
 }
 #: Codes of what was certainly not accepted, and seconds until it may be [assumed: the rates are per minute].
 _RATES = {1002: 15.0, 1039: 15.0, 1041: 15.0, 2045: 60.0}
@@ -169,7 +174,7 @@ class MiniMax(Hosted):
     """`base` is the region's address, see `INTERNATIONAL` and `MAINLAND`."""
 
     name = "minimax"
-    label = "MiniMax"
+    label = _LABEL
     home = INTERNATIONAL
     key_help = _KEY_HELP
 
@@ -212,7 +217,11 @@ class MiniMax(Hosted):
         )
         if answer.code != 0 or not answer.task_id:
             raise OutcomeUnknown(
-                f"MiniMax did not say clearly that it took a paid request (job {answer.task_id}, code {answer.code})."
+                kept(
+                    "MiniMax did not say clearly that it took a paid request (job {job}, code {code}).",
+                    job=answer.task_id,
+                    code=answer.code,
+                )
             )
         return Report(job_id=answer.task_id, state=TaskState.QUEUED)
 
@@ -224,7 +233,7 @@ class MiniMax(Hosted):
             reason = self._wire.reason(task.said)
             return Report(job_id, TaskState.FAILED, reason=reason, content_refused=True)
         if task.task_id != job_id:
-            raise ProviderBusy("MiniMax answered about another job.")
+            raise ProviderBusy(sentences.another_job(_LABEL))
         if task.state is TaskState.SUCCEEDED:
             return await self._finished(job_id, task.file_id or "")
         return self._report(task)
@@ -239,12 +248,12 @@ class MiniMax(Hosted):
     async def _finished(self, job_id: str, file_id: str) -> Report:
         """A clip is there once it has a link; a link that cannot be had yet is no failure of the job."""
         if not file_id:
-            raise ProviderBusy("MiniMax says the job succeeded, but names no file.")
+            raise ProviderBusy(sentences.no_clip(_LABEL))
         # The link's life is counted from before the question, so that it is never thought to be longer.
         asked_at = self._clock()
         file = await self._retrieved(file_id)
         if file.file_id and file.file_id != file_id:
-            raise ProviderBusy("MiniMax answered about another file.")
+            raise ProviderBusy(kept("MiniMax answered about another file."))
         return Report(
             job_id=job_id,
             state=TaskState.SUCCEEDED,
@@ -260,7 +269,9 @@ class MiniMax(Hosted):
         except (ProviderBusy, ProviderClosed):
             raise
         except ProviderError as error:
-            raise ProviderBusy(f"The clip is made, but its link cannot be had yet: {error}") from error
+            raise ProviderBusy(
+                kept("The clip is made, but its link cannot be had yet: {error}", error=error)
+            ) from error
         return answer.file
 
     async def check(self) -> str:
@@ -280,13 +291,13 @@ class MiniMax(Hosted):
 
 def _model(job: Job) -> str:
     if job.last_frame and not job.first_frame:
-        raise JobRejected("MiniMax is given a last frame only beside a first one.")
+        raise JobRejected(sentences.last_frame_alone(_LABEL))
     model, formats = _MODELS.get(job.format.model, ("", ()))
     wished = (job.format.duration, job.format.resolution)
     if not any(wished in some for some in formats):
-        raise JobRejected(f"MiniMax does not make {job.format.id}.")
+        raise JobRejected(sentences.unmade(_LABEL, job.format.id))
     if wished not in formats[bool(job.first_frame) + bool(job.last_frame)]:
-        raise JobRejected(f"MiniMax does not make {job.format.id} from these frames.")
+        raise JobRejected(kept("MiniMax does not make {format} from these frames.", format=job.format.id))
     return model
 
 
@@ -300,32 +311,34 @@ def _classify(heard: Heard) -> ProviderError | Verdict | None:
     if not code:
         return None
     if fix := _FIXES.get(code):
-        return ProviderClosed(f"MiniMax does nothing for this account ({said}). {fix}")
+        return ProviderClosed(sentences.account_closed(_LABEL, said, fix))
     if httpx.codes.is_success(heard.status) and reply.failed and code not in _RATES:
         return None
     if (reply.task_id and reply.status is None) or (reply.status and not reply.failed and code in _SENSITIVE):
         # On a submit that names a job, sending it again may cost again.
         job_id = clean(str(reply.task_id), 80)
-        return OutcomeUnknown(f"MiniMax contradicts itself about the job {job_id!r} ({said}).")
+        return OutcomeUnknown(
+            kept("MiniMax contradicts itself about the job {job} ({said}).", job=repr(job_id), said=said)
+        )
     return _by_code(code, said, spends=heard.spends) or _unheard_of(heard.status, said)
 
 
 def _by_code(code: int, said: str, *, spends: bool) -> ProviderError | Verdict | None:
     if code in _RATES:
-        return ProviderBusy(f"MiniMax asks us to wait ({said}).", retry_after=_RATES[code])
+        return ProviderBusy(sentences.wait(_LABEL, said), retry_after=_RATES[code])
     if code in _UNCLEAR:
-        return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
+        return OutcomeUnknown(sentences.unusable(_LABEL, said))
     if code in _SENSITIVE:
-        return ContentRefused(f"MiniMax refused the request ({said}).") if spends else Verdict.ANSWER
+        return ContentRefused(sentences.refused(_LABEL, said)) if spends else Verdict.ANSWER
     if code == _PARAMETER and not spends:
         # Only the id can be wrong; what MiniMax says of one it does not know is not documented [assumed].
-        return JobNotFound(f"MiniMax does not know this job ({said}).")
+        return JobNotFound(sentences.unknown_job(_LABEL, said))
     refused = code in {_ILLEGAL, _PARAMETER}
-    return JobRejected(f"MiniMax refused the request ({said}).") if refused else None
+    return JobRejected(sentences.refused(_LABEL, said)) if refused else None
 
 
 def _unheard_of(status: int, said: str) -> ProviderError | None:
     """A code nobody documents; where the HTTP code tells of an error, that one counts."""
     if httpx.codes.is_success(status):
-        return OutcomeUnknown(f"MiniMax gave no usable answer ({said}).")
+        return OutcomeUnknown(sentences.unusable(_LABEL, said))
     return None

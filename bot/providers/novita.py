@@ -15,10 +15,12 @@ from bot.domain.errors import (
     ProviderClosed,
     ProviderError,
 )
+from bot.domain.language import kept
 from bot.domain.money import dollars, micros_of
 from bot.domain.ports import Clock, Job, Report
 from bot.domain.published import Published
 from bot.domain.task import TaskState
+from bot.providers import sentences
 from bot.providers.answers import (
     Answer,
     ClipUrl,
@@ -36,7 +38,8 @@ from bot.providers.wire import Heard, Timing, Verdict
 
 _ASYNC = "/v3/async"
 _BALANCE = "/openapi/v1/billing/balance/detail"
-_KEY_HELP = "Make a new key in the Novita console and put it in NOVITA_API_KEY."
+_LABEL = "Novita"
+_KEY_HELP = sentences.new_key(_LABEL, "NOVITA_API_KEY")
 
 ImageField = Literal["image_url", "image"]
 
@@ -59,21 +62,21 @@ _STATES = {
     "task_status_failed": TaskState.FAILED,
 }
 
-_NO_ADDRESS = (
+_NO_ADDRESS = kept(
     "Novita takes a picture without a public address only with the setting NOVITA_IMAGE_FIELD=image."
 )
-_TOP_UP = "Top up the balance in the Novita console."
-_RIGHTS = "See in the Novita console what the account may use."
+_TOP_UP = sentences.top_up(_LABEL)
+_RIGHTS = kept("See in the Novita console what the account may use.")
 #: Reasons that only the operator can mend, and how.
 _FIXES = {
     "MISSING_API_KEY": _KEY_HELP,
     "INVALID_API_KEY": _KEY_HELP,
     "FEATURE_NOT_ALLOWED": _RIGHTS,
     "API_NOT_ALLOWED": _RIGHTS,
-    "API_NOT_FOUND": "Check NOVITA_API_URL, and whether Novita still has this model.",
-    "NEED_REAL_NAME_VERIFY": "Verify your name in the Novita console.",
+    "API_NOT_FOUND": kept("Check NOVITA_API_URL, and whether Novita still has this model."),
+    "NEED_REAL_NAME_VERIFY": kept("Verify your name in the Novita console."),
     "BILLING_BALANCE_NOT_ENOUGH": _TOP_UP,
-    "BILLING_AUTH_FAILED": "See in the Novita console whether billing is set up.",
+    "BILLING_AUTH_FAILED": kept("See in the Novita console whether billing is set up."),
 }
 _TASK_FAILED = "TASK_FAILED"
 #: Reasons after which a job may exist or not; on a read they only mean "later".
@@ -149,7 +152,7 @@ class Novita(Hosted):
     """
 
     name = "novita"
-    label = "Novita"
+    label = _LABEL
     home = "https://api.novita.ai"
     key_help = _KEY_HELP
 
@@ -196,12 +199,14 @@ class Novita(Hosted):
                 address(job.first_frame, _NO_ADDRESS) if by_address else picture(job.first_frame, self.label)
             )
         if job.last_frame:
-            if job.format.model != "hailuo-02" or not job.first_frame:
-                raise JobRejected(
-                    "Novita takes a last frame only for hailuo-02, and only beside a first one."
-                )
+            if job.format.model != "hailuo-02":
+                raise JobRejected(sentences.takes_no_last_frame(_LABEL, job.format.model))
+            if not job.first_frame:
+                raise JobRejected(sentences.last_frame_alone(_LABEL))
             if field != "image":
-                raise JobRejected("Novita takes a last frame only with the setting NOVITA_IMAGE_FIELD=image.")
+                raise JobRejected(
+                    kept("Novita takes a last frame only with the setting NOVITA_IMAGE_FIELD=image.")
+                )
             pictures["end_image"] = picture(job.last_frame, self.label)
         return pictures
 
@@ -210,7 +215,7 @@ class Novita(Hosted):
         name, _, wish = body.partition(b"\n")
         endpoint = name.decode("ascii", "replace")
         if endpoint not in _NAMES:
-            raise JobRejected("The stored request names no endpoint of Novita.")
+            raise JobRejected(kept("The stored request names no endpoint of Novita."))
         accepted = await self._wire.call(
             "POST", f"{_ASYNC}/{endpoint}", model=_Accepted, body=wish, spends=True, repeatable=False
         )
@@ -225,7 +230,7 @@ class Novita(Hosted):
         if isinstance(result, _Failed):
             return self._failure(job_id, result.said)
         if result.task.task_id != job_id:
-            raise ProviderBusy("Novita answered about another job.")
+            raise ProviderBusy(sentences.another_job(_LABEL))
         if result.task.state is TaskState.FAILED:
             return self._failure(job_id, result.task.reason or "")
         if result.task.state is TaskState.SUCCEEDED:
@@ -260,10 +265,12 @@ class Novita(Hosted):
 def _endpoint(job: Job) -> tuple[str, bool]:
     wished = job.format
     found = _ENDPOINTS.get((wished.model, job.first_frame is not None))
-    if (wished.duration, wished.resolution) not in _FORMATS or (not found and job.first_frame):
-        raise JobRejected(f"Novita does not make {wished.id}.")
+    # What is made without a first frame is made from one, too.
+    made = (wished.model, True) in _ENDPOINTS
+    if not made or (wished.duration, wished.resolution) not in _FORMATS:
+        raise JobRejected(sentences.unmade(_LABEL, wished.id))
     if not found:
-        raise JobRejected(f"Novita makes {wished.id} only from a first frame, if at all.")
+        raise JobRejected(sentences.needs_first_frame(_LABEL, wished.id))
     return found
 
 
@@ -279,36 +286,36 @@ def _classify(heard: Heard) -> ProviderError | Verdict | None:
     if reason == _TASK_FAILED and not heard.spends:
         return Verdict.ANSWER
     if fix := _FIXES.get(reason):
-        return ProviderClosed(f"Novita does nothing for this account ({said}). {fix}")
+        return ProviderClosed(sentences.account_closed(_LABEL, said, fix))
     if reason in _UNCLEAR:
-        return OutcomeUnknown(f"Novita gave no usable answer ({said}).")
+        return OutcomeUnknown(sentences.unusable(_LABEL, said))
     return _definite(reason, said) or _other_billing(heard.status, reason, said)
 
 
 def _definite(reason: str, said: str) -> ProviderError | None:
     if reason == "RATE_LIMIT_EXCEEDED":
-        return ProviderBusy(f"Novita asks us to wait ({said}).")
+        return ProviderBusy(sentences.wait(_LABEL, said))
     if reason == "TASK_NOT_FOUND":
-        return JobNotFound(f"Novita does not know this job ({said}).")
+        return JobNotFound(sentences.unknown_job(_LABEL, said))
     if reason.startswith("ILLEGAL_"):
-        return ContentRefused(f"Novita refused the request ({said}).")
+        return ContentRefused(sentences.refused(_LABEL, said))
     if reason.startswith(("INVALID_", "IMAGE_")):
         refusal = ContentRefused if speaks_of_content(said) else JobRejected
-        return refusal(f"Novita refused the request ({said}).")
+        return refusal(sentences.refused(_LABEL, said))
     return None
 
 
 def _other_billing(status: int, reason: str, said: str) -> ProviderClosed | None:
     """A billing reason nobody documents; where the fault is Novita's, a job may exist."""
     if reason.startswith("BILLING_") and httpx.codes.is_client_error(status):
-        return ProviderClosed(f"Novita does nothing for this account ({said}). {_TOP_UP}")
+        return ProviderClosed(sentences.account_closed(_LABEL, said, _TOP_UP))
     return None
 
 
 def _success(job_id: str, videos: list[_Video] | None, asked_at: int) -> Report:
     """The link's life is counted from before the question, so that it is never thought to be longer."""
     if not videos:
-        raise ProviderBusy("Novita says the job succeeded, but names no clip.")
+        raise ProviderBusy(sentences.no_clip(_LABEL))
     ttl = videos[0].video_url_ttl
     return Report(
         job_id=job_id,

@@ -21,10 +21,12 @@ from bot.domain.errors import (
     ProviderError,
     SetupError,
 )
+from bot.domain.language import kept
 from bot.domain.money import dollars, micros_of
 from bot.domain.ports import Clock, Job, Report
 from bot.domain.published import Published
 from bot.domain.task import Frame, TaskState
+from bot.providers import sentences
 from bot.providers.answers import (
     Answer,
     ClipUrl,
@@ -195,7 +197,8 @@ class Reply(Answer):
 SHORTEST_TTL = 60
 _V1 = "/v1"
 _PROMPT = range(2, 2001)
-_ACCOUNT_HELP = "See to the key and the balance in the Runware dashboard."
+_LABEL = "Runware"
+_ACCOUNT_HELP = kept("See to the key and the balance in the Runware dashboard.")
 
 #: Our model to theirs, and which numbers of frames it takes. That two frames work is documented, but an older
 #: page knows the first only.
@@ -220,9 +223,9 @@ class Runware(Hosted):
     """`safety` has Runware look at every clip; `ttl` is the life of a clip's link in seconds."""
 
     name = "runware"
-    label = "Runware"
+    label = _LABEL
     home = "https://api.runware.ai"
-    key_help = "Make a new key in the Runware dashboard and put it in RUNWARE_API_KEY."
+    key_help = sentences.new_key(_LABEL, "RUNWARE_API_KEY")
     recovers = True
     #: Jobs asked about in one POST. No largest number is documented.
     batch = 20
@@ -285,7 +288,7 @@ class Runware(Hosted):
             return self._accepted(job_id, item, asked_at)
         problem = reply.problem(job_id, None)
         if not problem:
-            raise OutcomeUnknown("Runware neither took nor refused a paid request.")
+            raise OutcomeUnknown(kept("Runware neither took nor refused a paid request."))
         return _not_taken(job_id, problem)
 
     async def status(self, job_id: str) -> Report:
@@ -302,7 +305,7 @@ class Runware(Hosted):
             if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", job_id):
                 asked.append(job_id)
             else:
-                outcomes[job_id] = JobNotFound("This is no job id of Runware.")
+                outcomes[job_id] = JobNotFound(sentences.NO_JOB_ID)
         for start in range(0, len(asked), self.batch):
             outcomes |= await self._ask(asked[start : start + self.batch])
         return outcomes
@@ -384,7 +387,7 @@ class Runware(Hosted):
         if problem and not clip:
             return _ended(job_id, problem)
         if item and item.state is TaskState.SUCCEEDED and not clip:
-            return ProviderBusy("Runware says the job succeeded, but names no clip.")
+            return ProviderBusy(sentences.no_clip(_LABEL))
         if item:
             return self._report(job_id, item, asked_at)
         general = reply.problem(None)
@@ -394,7 +397,7 @@ class Runware(Hosted):
         """The link's life is counted from before the question, so that it is never thought to be longer."""
         succeeded, failed = item.state is TaskState.SUCCEEDED, item.state is TaskState.FAILED
         if self._safety and item.unsafe and succeeded:
-            why = "Runware's check of the finished clip found unsafe content."
+            why = kept("Runware's check of the finished clip found unsafe content.")
             return Report(
                 job_id, TaskState.FAILED, cost_micros=item.cost_micros, reason=why, content_refused=True
             )
@@ -424,18 +427,23 @@ def _model(job: Job, frames: int) -> str:
     wished = job.format
     model, counts = _MODELS.get(wished.model, ("", set()))
     if not model or (wished.duration, wished.resolution) not in _FORMATS:
-        raise JobRejected(f"Runware does not make {wished.id}.")
+        raise JobRejected(sentences.unmade(_LABEL, wished.id))
     if frames not in counts:
-        need = "only from a first frame" if not frames else "without a last frame"
-        raise JobRejected(f"Runware makes {wished.id} {need}.")
+        raise JobRejected(
+            sentences.takes_no_last_frame(_LABEL, wished.model)
+            if frames
+            else sentences.needs_first_frame(_LABEL, wished.id)
+        )
     if len(job.prompt) not in _PROMPT:
-        raise JobRejected(f"Runware takes prompts of {_PROMPT[0]} to {_PROMPT[-1]} characters.")
+        raise JobRejected(
+            kept("Runware takes prompts of {least} to {most} characters.", least=_PROMPT[0], most=_PROMPT[-1])
+        )
     return model
 
 
 def _frames(job: Job) -> list[tuple[str, Frame]]:
     if job.last_frame and not job.first_frame:
-        raise JobRejected("Runware takes a last frame only beside a first one.")
+        raise JobRejected(sentences.last_frame_alone(_LABEL))
     return [
         (place, frame) for place, frame in (("first", job.first_frame), ("last", job.last_frame)) if frame
     ]
@@ -462,7 +470,7 @@ def _is_unknown(job_id: str, reply: Reply) -> bool:
 
 def _untold(error: ProviderError) -> OutcomeUnknown:
     """Of the look-up or of an expired result, not of the job: it must not read as if nothing was made."""
-    return OutcomeUnknown(f"Runware does not tell what became of the job: {error}")
+    return OutcomeUnknown(kept("Runware does not tell what became of the job: {error}", error=error))
 
 
 def _not_taken(job_id: str, problem: Problem) -> Report:
@@ -475,19 +483,19 @@ def _not_taken(job_id: str, problem: Problem) -> Report:
         raise _at_large(problem)
     if kind in {Kind.SAFETY, Kind.REFUSED, Kind.UNKNOWN_TASK, Kind.EXPIRED}:
         refusal = ContentRefused if problem.of_content else JobRejected
-        raise refusal(f"Runware refused the request ({said}).")
+        raise refusal(sentences.refused(_LABEL, said))
     if kind in {Kind.CANCELLED, Kind.FAILED} and problem.task_uuid == job_id:
         return _end(job_id, problem)
-    raise OutcomeUnknown(f"Runware gave no usable answer to a paid request ({said}).")
+    raise OutcomeUnknown(sentences.unusable_to_paid(_LABEL, said))
 
 
 def _ended(job_id: str, problem: Problem) -> Report | ProviderError:
     """Of a job that was asked about. An error of the question, not of the job, is none of its ends."""
     kind = problem.kind
     if kind is Kind.UNKNOWN_TASK:
-        return JobNotFound(f"Runware does not know this job ({problem.said}).")
+        return JobNotFound(sentences.unknown_job(_LABEL, problem.said))
     if kind is Kind.EXPIRED:
-        return JobNotFound(f"Runware no longer keeps this job ({problem.said}).")
+        return JobNotFound(kept("Runware no longer keeps this job ({said}).", said=problem.said))
     question = problem.task_type == "getResponse" and kind in {Kind.REFUSED, Kind.OTHER}
     if question or kind in {Kind.CLOSED, Kind.BUSY, Kind.SERVER, Kind.DUPLICATE}:
         return _at_large(problem)
@@ -508,5 +516,5 @@ def _end(job_id: str, problem: Problem) -> Report:
 def _at_large(problem: Problem) -> ProviderError:
     """An error that is no job's end: the operator's to mend, or something that passes."""
     if problem.kind is Kind.CLOSED:
-        return ProviderClosed(f"Runware does nothing for this account ({problem.said}). {_ACCOUNT_HELP}")
-    return ProviderBusy(f"Runware asks us to wait ({problem.said}).")
+        return ProviderClosed(sentences.account_closed(_LABEL, problem.said, _ACCOUNT_HELP))
+    return ProviderBusy(sentences.wait(_LABEL, problem.said))

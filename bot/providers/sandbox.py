@@ -33,6 +33,7 @@ from bot.domain.errors import (
     ProviderBusy,
     ProviderClosed,
 )
+from bot.domain.language import kept
 from bot.domain.ports import Clock, Job, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import TaskState
@@ -119,13 +120,13 @@ class Sandbox(OneByOne):
         order = _parsed(body)
         job_id = f"sandbox-{key}"
         if not _ID.fullmatch(job_id):
-            raise JobRejected("The sandbox takes keys of up to 100 letters, digits, - and _.")
+            raise JobRejected(kept("The sandbox takes keys of up to 100 letters, digits, - and _."))
         if "refuse" in order.steering:
-            raise ContentRefused("The sandbox refused the prompt, because it contains !refuse.")
+            raise ContentRefused(kept("The sandbox refused the prompt, because it contains !refuse."))
         async with self._submitting:
             record = await asyncio.to_thread(self._accept, job_id, order)
         if record.order != order:
-            raise JobRejected("The sandbox has another job under this key.")
+            raise JobRejected(kept("The sandbox has another job under this key."))
         return await self._report(record)
 
     async def recover(
@@ -179,14 +180,16 @@ class Sandbox(OneByOne):
     async def _known(self, job_id: str) -> _Record:
         record = await asyncio.to_thread(self._read, job_id) if _ID.fullmatch(job_id) else None
         if record is None:
-            raise JobNotFound("The sandbox does not know this job; it forgets finished ones after a day.")
+            raise JobNotFound(
+                kept("The sandbox does not know this job; it forgets finished ones after a day.")
+            )
         return record
 
     async def _report(self, record: _Record) -> Report:
         order, job_id = record.order, record.job_id
         elapsed = self._clock() - record.created_at
         wait = self._delay_ms + (_SLOW_MS if "slow" in order.steering else 0)
-        failure = record.failure or ("The prompt contains !fail." if "fail" in order.steering else None)
+        failure = record.failure or (kept("The prompt contains !fail.") if "fail" in order.steering else None)
         if failure and (elapsed >= wait or record.failure):
             return Report(job_id, TaskState.FAILED, reason=failure, cost_micros=0)
         share = 100 * elapsed // (wait + Format.parse(order.format).duration * _PAINTING_MS)
@@ -231,7 +234,7 @@ class Sandbox(OneByOne):
                 )
             )
         except (BotError, OSError) as error:
-            failure = f"The sandbox could not paint the clip: {error}."
+            failure = kept("The sandbox could not paint the clip: {error}.", error=error)
             await asyncio.to_thread(self._write, record.model_copy(update={"failure": failure}))
 
     def _clip(self, job_id: str) -> Path:
@@ -280,7 +283,9 @@ class Sandbox(OneByOne):
             with arriving(to) as part:
                 shutil.copyfile(source, part)
         except OSError as error:
-            raise ProviderBusy(f"The sandbox's clip could not be copied: {error}.") from error
+            raise ProviderBusy(
+                kept("The sandbox's clip could not be copied: {error}.", error=error)
+            ) from error
 
     def _contained(self, url: str) -> Path:
         """The clip that a `file:` URI names; `NotAVideo` for everything outside the folder."""
@@ -288,11 +293,11 @@ class Sandbox(OneByOne):
             parts = urlsplit(url)
             path = Path(url2pathname(parts.path)).resolve()
         except (ValueError, OSError):
-            raise NotAVideo("The sandbox's link cannot be read.") from None
+            raise NotAVideo(kept("The sandbox's link cannot be read.")) from None
         home = self._folder.resolve()
         plain = parts.scheme == "file" and not (parts.netloc or parts.query or parts.fragment)
         if not plain or path.parent != home or path.suffix != ".mp4" or not path.is_file():
-            raise NotAVideo("The link names no clip in the sandbox's folder.")
+            raise NotAVideo(kept("The link names no clip in the sandbox's folder."))
         return path
 
 
@@ -300,7 +305,8 @@ def _parsed(body: bytes) -> _Order:
     try:
         return _Order.model_validate_json(body)
     except ValidationError as error:
-        raise JobRejected(f"The sandbox cannot read the request: {error.errors()[0]['msg']}.") from error
+        why = error.errors()[0]["msg"]
+        raise JobRejected(kept("The sandbox cannot read the request: {why}.", why=why)) from error
 
 
 def _written(milliseconds: int) -> str:

@@ -26,6 +26,8 @@ from bot.domain.errors import (
     ProviderError,
     SetupError,
 )
+from bot.domain.language import kept
+from bot.providers import sentences
 from bot.providers.answers import bounded_body, clean, reason_in, retry_after, speaks_of_content, words_of
 
 log = logging.getLogger(__name__)
@@ -200,7 +202,9 @@ class Wire:
             return await retrying(self._attempt, ask, model)
         except (ProviderBusy, ProviderClosed, JobNotFound, JobRejected) as error:
             if ask.lost and (ask.vague or not isinstance(error, JobRejected)):
-                raise self._lost(ask, f"an earlier try got no answer, the last one: {error}") from error
+                raise self._lost(
+                    ask, kept("an earlier try got no answer, the last one: {error}", error=error)
+                ) from error
             raise
 
     def hide(self, text: str) -> str:
@@ -246,7 +250,9 @@ class Wire:
                 outcome = str(answer[0])
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 outcome = type(error).__name__
-                raise ProviderBusy(f"{self._label} cannot be reached ({outcome}).") from error
+                raise ProviderBusy(
+                    kept("{provider} cannot be reached ({why}).", provider=self._label, why=outcome)
+                ) from error
             # OSError: a TLS error in the middle of a stream passes httpx unmapped, and TimeoutError is one too.
             except (httpx.TransportError, OSError) as error:
                 outcome = type(error).__name__
@@ -293,37 +299,44 @@ class Wire:
     def _error(self, ask: _Ask, heard: Heard) -> ProviderError:
         status, said = heard.status, words_of(heard.body)
         words = reason_in(self.hide(said))
-        tail = f" ({status}): {words}" if words else f" ({status})."
+        answer = f"{status}: {words}" if words else str(status)
         if status == httpx.codes.PAYMENT_REQUIRED:
-            return ProviderClosed(f"The balance at {self._label} is used up{tail}")
+            return ProviderClosed(
+                kept("The balance at {provider} is used up ({said}).", provider=self._label, said=answer)
+            )
         if status in {401, 403}:
             return ProviderClosed(
-                f"{self._label} does not accept the key{tail.rstrip('.')}. {self._key_help}"
+                kept(
+                    "{provider} does not accept the key ({said}). {fix}",
+                    provider=self._label,
+                    said=answer,
+                    fix=self._key_help,
+                )
             )
         if status in {400, 413, 422}:
             refusal = ContentRefused if speaks_of_content(said) else JobRejected
-            return refusal(f"{self._label} refused the request{tail}")
+            return refusal(sentences.refused(self._label, answer))
         if status == httpx.codes.TOO_MANY_REQUESTS:
-            return ProviderBusy(f"{self._label} asks us to wait (429).")
-        return self._odd_error(ask, status, tail)
+            return ProviderBusy(sentences.wait(self._label, str(status)))
+        return self._odd_error(ask, status, answer)
 
-    def _odd_error(self, ask: _Ask, status: int, tail: str) -> ProviderError:
+    def _odd_error(self, ask: _Ask, status: int, answer: str) -> ProviderError:
         if status == httpx.codes.CONFLICT:
             log.error("%s %s answered 409: one key for two bodies, a bug of ours", ask.method, ask.url.path)
             ask.vague = True
-            return JobRejected(f"{self._label} refused the request{tail}")
+            return JobRejected(sentences.refused(self._label, answer))
         if not httpx.codes.is_client_error(status) or status == httpx.codes.REQUEST_TIMEOUT:
             return self._lost(ask, f"status {status}")
         if ask.spends or (status in {404, 410} and not ask.about_job):
             ask.vague = True
-            return JobRejected(f"{self._label} refused the request{tail}")
+            return JobRejected(sentences.refused(self._label, answer))
         if status in {404, 410}:
-            return JobNotFound(f"{self._label} does not know this job{tail}")
+            return JobNotFound(sentences.unknown_job(self._label, answer))
         return self._lost(ask, f"status {status}")
 
     def _read(self, ask: _Ask, model: type[M], body: bytes | None) -> M:
         if body is None:
-            raise self._lost(ask, "too long, or packed in a way we do not read")
+            raise self._lost(ask, kept("too long, or packed in a way we do not read"))
         try:
             return model.model_validate_json(body)
         except ValidationError as error:
@@ -333,8 +346,8 @@ class Wire:
 
     def _lost(self, ask: _Ask, why: str) -> ProviderError:
         if ask.spends:
-            return OutcomeUnknown(f"{self._label} gave no usable answer to a paid request ({why}).")
-        return ProviderBusy(f"{self._label} gave no usable answer ({why}).")
+            return OutcomeUnknown(sentences.unusable_to_paid(self._label, why))
+        return ProviderBusy(sentences.unusable(self._label, why))
 
 
 def _worth_repeating(ask: _Ask, error: BaseException) -> bool:

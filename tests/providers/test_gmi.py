@@ -460,7 +460,7 @@ async def test_its_own_errors(
 
 
 async def test_vendor_behind_it_refuses(gmi: Gmi, standin: GmiStandIn) -> None:
-    with pytest.raises(JobRejected, match=r"\(500\): Backend error \(400\): the input cannot be used"):
+    with pytest.raises(JobRejected, match=r"\(500: Backend error \(400\): the input cannot be used\)"):
         await submitted(gmi, job(prompt="an unmakeable boat"))
     assert (len(standin.sent("POST")), standin.charges) == (1, {})
 

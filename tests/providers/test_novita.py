@@ -161,7 +161,7 @@ def test_frame_is_an_address_where_it_has_one_and_data_otherwise(
         (job("hailuo-2.3/10/1080p"), "does not make"),
         (job("hailuo-9/6/768p", first=FRAME), "does not make"),
         (job("hailuo-2.3-fast/6/768p"), "only from a first frame"),
-        (job("hailuo-2.3/6/768p", first=FRAME, last=FRAME), "last frame only for hailuo-02"),
+        (job("hailuo-2.3/6/768p", first=FRAME, last=FRAME), "no last frame for hailuo-2.3"),
         (job(last=FRAME), "beside a first one"),
         (job(first=FRAME, last=FRAME), "NOVITA_IMAGE_FIELD=image"),
         (job(first=Frame("frame.jpg")), "NOVITA_IMAGE_FIELD=image"),

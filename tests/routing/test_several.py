@@ -142,7 +142,7 @@ async def test_nobody_dearer_than_the_hold_is_asked(name: str, open_one: Open, q
     task = await bench.ask(FORMAT)
     assert (task.provider, task.price_micros) == (first, MIDDLE)
     task = await bench.until_rest(task)
-    await bench.is_given_back(task, "(402)")
+    await bench.is_given_back(task, "(402: ")
     assert asked(bench) == [first, second]
 
 

@@ -95,7 +95,7 @@ async def test_a_definite_refusal_gives_the_hold_back(
 ) -> None:
     bench.standins[name].before = once(says({"message": "no", "error": "no"}, status))
     task = await bench.made(case.text)
-    await bench.is_given_back(task, f"({status})")
+    await bench.is_given_back(task, f"({status}: no)")
     assert len(bench.standins[name].sent("POST")) == 1
     # A refused wish says nothing of the next; a refused key does, and the operator is told once.
     assert len(bench.told) == (0 if error is JobRejected else 1)
