@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from bot.domain.audit import Deed
 from bot.domain.errors import Refusal, StaleTask
+from bot.domain.language import kept, said, tr
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
 from bot.domain.search import Booked, Search, Stage
@@ -52,7 +53,7 @@ class Oversight:
         task = await self._tasks.get(task_id.strip())
         if task is None or task.server_id != server_id:
             raise Refusal(
-                "There is no such task in this server. `/admin tasks find` shows the ones there are."
+                tr("There is no such task in this server. `/admin tasks find` shows the ones there are.")
             )
         return task
 
@@ -75,9 +76,9 @@ class Oversight:
         task = await self.task(server_id, task_id)
         if task.state is not TaskState.HELD:
             raise Refusal(_not_cancellable(task))
-        held = f"{dollars(task.price_micros)} held"
-        deed = Deed(server_id, actor_id, "tasks cancel", _subject(task), held, "cancelled", words)
-        note = f"cancelled by an admin: {words}"
+        held = kept("held: {amount}", amount=dollars(task.price_micros))
+        deed = Deed(server_id, actor_id, "tasks cancel", _subject(task), held, kept("cancelled"), words)
+        note = kept("cancelled by an admin: {reason}", reason=words)
         try:
             await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note=note, deed=deed)
         except StaleTask:
@@ -100,17 +101,19 @@ class Oversight:
             micros = cost if wanted is None else wanted
             if micros > cost:
                 raise Refusal(
-                    f"Task `{now.id}` cost {dollars(cost)}, less than {dollars(micros)}. Name at most what it "
-                    "cost, or leave `amount` out to refund all of it."
+                    tr(
+                        "Task `{task}` cost {cost}, less than {amount}. Name at most what it cost, or leave "
+                        "`amount` out to refund all of it.",
+                        task=now.id,
+                        cost=dollars(cost),
+                        amount=dollars(micros),
+                    )
                 )
-            given = f"{dollars(micros)} refunded"
-            return Refund(
-                micros,
-                f"{given} by an admin: {words}",
-                Deed(
-                    server_id, actor_id, "tasks refund", _subject(now), f"cost {dollars(cost)}", given, words
-                ),
-            )
+            before = kept("booked: {amount}", amount=dollars(cost))
+            given = kept("refunded: {amount}", amount=dollars(micros))
+            note = kept("{amount} refunded by an admin: {reason}", amount=dollars(micros), reason=words)
+            deed = Deed(server_id, actor_id, "tasks refund", _subject(now), before, given, words)
+            return Refund(micros, note, deed)
 
         given = await self._refunds.refund(task, self._clock(), decide)
         return Refunded(task, given.micros, await self._tasks.cost(task.id))
@@ -123,7 +126,7 @@ def _subject(task: Task) -> str:
 def _words(reason: str) -> str:
     words = " ".join(reason.split())
     if not words:
-        raise Refusal("The reason is empty. Say in words why, for the member and for the other admins.")
+        raise Refusal(tr("The reason is empty. Say in words why, for the member and for the other admins."))
     return words
 
 
@@ -131,30 +134,41 @@ def _amount(written: str) -> int:
     try:
         micros = parse_dollars(written.strip().removeprefix("$"))
     except ValueError as error:
-        raise Refusal(f"`amount`: {error}.") from error
+        raise Refusal(tr("`amount`: {problem}.", problem=said(str(error)))) from error
     if micros == 0:
-        raise Refusal("`amount` was $0.00. Name what to refund, such as 0.28, or leave it out for all of it.")
+        raise Refusal(
+            tr("`amount` was $0.00. Name what to refund, such as 0.28, or leave it out for all of it.")
+        )
     return micros
 
 
 def _not_cancellable(task: Task) -> str:
     match task.state:
-        case TaskState.FAILED | TaskState.CANCELLED:
-            return f"Task `{task.id}` has already ended ({task.state}); nothing is held for it any more."
+        case TaskState.FAILED:
+            return tr(
+                "Task `{task}` has already ended (failed); nothing is held for it any more.", task=task.id
+            )
+        case TaskState.CANCELLED:
+            return tr(
+                "Task `{task}` has already ended (cancelled); nothing is held for it any more.", task=task.id
+            )
         case TaskState.SUCCEEDED | TaskState.DELIVERED:
-            return (
-                f"Task `{task.id}` is already finished and paid. `/admin tasks refund` can give its cost back to "
-                "the member."
+            return tr(
+                "Task `{task}` is already finished and paid. `/admin tasks refund` can give its cost back to the "
+                "member.",
+                task=task.id,
             )
         case TaskState.PARKED:
-            return (
-                f"Task `{task.id}` is parked: nobody knows yet whether its provider bills for it, so its price "
-                "stays held. The operator asks the provider and ends it with `conch tasks`."
+            return tr(
+                "Task `{task}` is parked: nobody knows yet whether its provider bills for it, so its price stays "
+                "held. The operator asks the provider and ends it with `conch tasks`.",
+                task=task.id,
             )
         case _:
-            return (
-                f"Task `{task.id}` is already with its provider, which cannot stop it and bills for it. Once it "
-                "is ready, `/admin tasks refund` can give its cost back to the member."
+            return tr(
+                "Task `{task}` is already with its provider, which cannot stop it and bills for it. Once it is "
+                "ready, `/admin tasks refund` can give its cost back to the member.",
+                task=task.id,
             )
 
 
@@ -162,20 +176,39 @@ def _refundable(task: Task, booked: Booked) -> int:
     """The booked cost; `Refusal` where there is none to give back."""
     if booked.refund is not None:
         raise Refusal(
-            f"Task `{task.id}` has been refunded already: {dollars(booked.refund)} of {dollars(booked.cost or 0)}. "
-            "A task is refunded once, and what is booked is never changed."
+            tr(
+                "Task `{task}` has been refunded already: {refunded} of {cost}. A task is refunded once, and what "
+                "is booked is never changed.",
+                task=task.id,
+                refunded=dollars(booked.refund),
+                cost=dollars(booked.cost or 0),
+            )
         )
     if booked.cost:
         return booked.cost
     if booked.cost == 0:
-        raise Refusal(f"Task `{task.id}` was free: there is nothing to refund.")
+        raise Refusal(tr("Task `{task}` was free: there is nothing to refund.", task=task.id))
+    if task.state is TaskState.CANCELLED:
+        raise Refusal(
+            tr(
+                "Task `{task}` cost nothing: it is cancelled, and what was held for it was given back.",
+                task=task.id,
+            )
+        )
     if task.state in FINAL:
         raise Refusal(
-            f"Task `{task.id}` cost nothing: it is {task.state}, and what was held for it was given back."
+            tr(
+                "Task `{task}` cost nothing: it is failed, and what was held for it was given back.",
+                task=task.id,
+            )
         )
-    held = f"Task `{task.id}` has cost nothing yet: {dollars(task.price_micros)} is held."
+    held = tr(
+        "Task `{task}` has cost nothing yet: {price} is held.", task=task.id, price=dollars(task.price_micros)
+    )
     if task.state is TaskState.HELD:
-        raise Refusal(f"{held} `/admin tasks cancel` gives that back.")
-    if task.state is TaskState.PARKED:
-        raise Refusal(f"{held} It is parked: the operator finds out what it cost, with `conch tasks`.")
-    raise Refusal(f"{held} Once it is ready and its cost is booked, it can be refunded.")
+        way_on = tr("`/admin tasks cancel` gives that back.")
+    elif task.state is TaskState.PARKED:
+        way_on = tr("It is parked: the operator finds out what it cost, with `conch tasks`.")
+    else:
+        way_on = tr("Once it is ready and its cost is booked, it can be refunded.")
+    raise Refusal(f"{held} {way_on}")

@@ -272,7 +272,7 @@ async def test_cancelled_the_hold_is_released_and_the_member_reads_why(scene: Sc
         (
             "tasks cancel",
             f"task0001 of <@{scene.alice.id}>",
-            "$0.3294 held",
+            "held: $0.3294",
             "cancelled",
             "it is @everyone off topic",
         )
@@ -366,8 +366,8 @@ async def test_a_refund_is_an_entry_of_its_own_and_says_what_it_means(scene: Sce
         (
             "tasks refund",
             f"task0001 of <@{scene.alice.id}>",
-            "cost $0.3294",
-            "$0.3294 refunded",
+            "booked: $0.3294",
+            "refunded: $0.3294",
             "it flickers",
         )
     ]
