@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from bot.domain.audit import Deed
 from bot.domain.catalog import Offer
 from bot.domain.errors import StaleTask
+from bot.domain.language import kept
 from bot.domain.limits import LimitHit, Scope
 from bot.domain.task import MOVES, Task, TaskState
 from storage import alarms, approvals, audit, ledger, limits, servers
@@ -117,7 +118,8 @@ class TaskStore(TaskReads):
                 id=task.id,
                 at=at,
             )
-            _moved(tx, changed, task, TaskState.SUBMITTING, at, f"sent to {task.provider}")
+            note = kept("sent to {provider}", provider=task.provider)
+            _moved(tx, changed, task, TaskState.SUBMITTING, at, note)
             tx.run(
                 "INSERT INTO submissions (task_id, body) VALUES (:id, :body) ON CONFLICT (task_id) DO NOTHING",
                 id=task.id,
@@ -178,7 +180,8 @@ class TaskStore(TaskReads):
                 list=offer.micros,
                 tried=",".join(tried),
             )
-            _moved(tx, changed, task, TaskState.HELD, at, f"goes to {offer.provider}: {note}")
+            event = kept("goes to {provider}: {why}", provider=offer.provider, why=note)
+            _moved(tx, changed, task, TaskState.HELD, at, event)
             _forget_body(tx, task)
             return None
 
@@ -218,7 +221,7 @@ class TaskStore(TaskReads):
                 due=due_at,
                 job=job_id,
             )
-            _moved(tx, changed, task, state, at, f"accepted as {job_id}")
+            _moved(tx, changed, task, state, at, kept("accepted as {job}", job=job_id))
             _forget_body(tx, task)
 
         await self._database.write(work)
@@ -244,7 +247,7 @@ class TaskStore(TaskReads):
             if state is task.state:
                 _must_change(changed, task)
             else:
-                _moved(tx, changed, task, state, at, "the provider works on it")
+                _moved(tx, changed, task, state, at, kept("the provider works on it"))
 
         await self._database.write(work)
 
@@ -567,7 +570,8 @@ def _insert(tx: Transaction, task: Task) -> None:
         language=task.language,
     )
     ledger.hold(tx, task)
-    _event(tx, task, TaskState.HELD, task.created_at, f"price held, to be made by {task.provider}")
+    note = kept("price held, to be made by {provider}", provider=task.provider)
+    _event(tx, task, TaskState.HELD, task.created_at, note)
 
 
 def _running(tx: Transaction, member_id: int) -> int:

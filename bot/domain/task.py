@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bot.domain.catalog import Format, Mode
-from bot.domain.language import ENGLISH
+from bot.domain.language import ENGLISH, kept
 
 
 class TaskState(StrEnum):
@@ -124,8 +124,8 @@ class Task:
         return f"conch-{self.id}"
 
 
-#: Begins the note of a task that the operator ended with a cost but without a clip.
-SETTLED = "settled by the operator"
+#: Begins the note of a task that the operator ended with a cost but without a clip; once erased, it is all of it.
+SETTLED = kept("settled by the operator")
 
 
 #: Begins the note of a paid task whose clip could be posted nowhere and is kept no longer.
@@ -133,7 +133,16 @@ UNCOLLECTED = "its clip could be posted nowhere"
 
 
 #: Noted with a clip that went to its member alone, in an answer that nobody else can open.
-HANDED_OVER = "handed over in private"
+HANDED_OVER = kept("handed over in private")
+
+
+def settled_at(cost: str, reason: str) -> str:
+    return kept("settled by the operator at {cost}: {reason}", cost=cost, reason=reason)
+
+
+def switched_off(provider: str) -> str:
+    """Of a task at a provider that this bot no longer asks."""
+    return kept("{provider} is switched off: switch it on again to collect this clip", provider=provider)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ from bot.domain.errors import (
     ProviderError,
     StorageError,
 )
-from bot.domain.parcel import Parcel
+from bot.domain.language import kept
+from bot.domain.parcel import Change, Parcel
 from bot.domain.ports import Announcer, Posted, Provider
-from bot.domain.task import Task
+from bot.domain.task import Task, switched_off
 from bot.media import clips
 from bot.media.clips import ClipInfo
 from bot.providers.downloads import LinkExpired
@@ -67,8 +68,8 @@ class Delivering:
                 task, self._announcer.upload_limit(task), post, info=info
             )
         except NobodyThere as error:
-            kept = f"kept, offered in /tasks list: {error}"
-            await self._tasks.postpone(task, self._timetable.now(), due_at=None, problem=kept)
+            problem = kept("kept, offered in /tasks list: {error}", error=error)
+            await self._tasks.postpone(task, self._timetable.now(), due_at=None, problem=problem)
             return
         except (DeliveryError, ProviderError, NotAVideo, StorageError) as error:
             await self._later(task, error)
@@ -78,7 +79,7 @@ class Delivering:
             self._timetable.now(),
             channel_id=posted.channel_id,
             message_id=posted.message_id,
-            note=f"posted, {parcel.change}" if parcel.file else "posted as a link",
+            note=_posted(parcel),
         )
         await self._files.kept.take_end_of_delivered(task, self._files.clip(task))
         # A message from before a crash may carry a link that this try did not need.
@@ -92,7 +93,7 @@ class Delivering:
             return None
         provider = self._providers.get(task.provider)
         if provider is None or task.clip_url is None:
-            raise ProviderBusy(f"{task.provider} is switched off: switch it on again to collect this clip")
+            raise ProviderBusy(switched_off(task.provider))
         await self._files.make_room()
         arriving = clip.with_suffix(".part.mp4")
         try:
@@ -118,13 +119,25 @@ class Delivering:
 
     async def _later(self, task: Task, error: BotError) -> None:
         if isinstance(error, NotAVideo) and task.polls >= _NO_VIDEO:
-            problem = f"the provider's file is no playable video: {error}"
+            problem = kept("the provider's file is no playable video: {error}", error=error)
             await self._tasks.postpone(task, self._timetable.now(), due_at=None, problem=problem)
             log.error("task %s was paid, but %s", task.id, problem)
             return
         pause = PAUSES[min(task.polls, len(PAUSES) - 1)]
-        problem = f"not posted yet: {error}"
+        problem = kept("not posted yet: {error}", error=error)
         due_at = self._timetable.after(pause)
         await self._tasks.postpone(task, self._timetable.now(), due_at=due_at, problem=problem)
         level = logging.ERROR if task.polls >= len(PAUSES) else logging.WARNING
         log.log(level, "task %s: its clip is not posted yet: %s", task.id, error)
+
+
+def _posted(parcel: Parcel) -> str:
+    if parcel.file is None:
+        return kept("posted as a link")
+    match parcel.change:
+        case Change.NONE:
+            return kept("posted, as it is")
+        case Change.SMALLER:
+            return kept("posted, made smaller to fit")
+        case Change.CONVERTED:
+            return kept("posted, converted so that it plays everywhere")

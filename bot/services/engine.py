@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.domain.catalog import Catalog
 from bot.domain.errors import StaleTask, StorageError
+from bot.domain.language import kept
 from bot.domain.ports import Announcer, Provider
 from bot.domain.task import FINAL, Task, TaskState
 from bot.services.delivering import PAUSES, Delivering
@@ -276,7 +277,7 @@ class Engine:
         current = await self._tasks.get(task.id)
         if current is None or current.state in FINAL:
             return
-        problem = "an internal error; the operator's log says more"
+        problem = kept("an internal error; the operator's log says more")
         due_at = self._timetable.after(PAUSES[-1])
         await self._tasks.postpone(current, self._timetable.now(), due_at=due_at, problem=problem)
 

@@ -4,9 +4,10 @@ import re
 from collections.abc import Callable
 
 from bot.domain.errors import Refusal
+from bot.domain.language import kept
 from bot.domain.money import dollars
 from bot.domain.ports import Clock
-from bot.domain.task import SETTLED, Task, TaskState
+from bot.domain.task import Task, TaskState, settled_at
 from bot.services.files import Files
 from storage.tasks import TaskStore
 
@@ -35,24 +36,22 @@ class Parked:
             raise Refusal(f"{job_id!r} is no job id: copy it from {task.provider}'s own list.")
         if job_id in await self._tasks.known_jobs(task.provider, 0):
             raise Refusal(f"Job {job_id} belongs to another task already: nobody pays twice for one clip.")
-        await self._tasks.attach(
-            task, job_id, self._clock(), note=f"found by the operator as {job_id}: {reason}"
-        )
+        note = kept("found by the operator as {job}: {reason}", job=job_id, reason=reason)
+        await self._tasks.attach(task, job_id, self._clock(), note=note)
         return await self._told(task_id)
 
     async def settle(self, task_id: str, *, cost_micros: int, reason: str) -> Task:
         """The provider charged for it, and there is no clip to be had: the cost is booked."""
         task = await self._parked(task_id)
-        note = f"{SETTLED} at {dollars(cost_micros)}: {reason}"
+        note = settled_at(dollars(cost_micros), reason)
         await self._tasks.end(task, TaskState.FAILED, self._clock(), note=note, cost_micros=cost_micros)
         return await self._told(task_id)
 
     async def release(self, task_id: str, *, reason: str) -> Task:
         """The provider took nothing, or charged nothing: the hold is given back."""
         task = await self._parked(task_id)
-        await self._tasks.end(
-            task, TaskState.FAILED, self._clock(), note=f"released by the operator: {reason}"
-        )
+        note = kept("released by the operator: {reason}", reason=reason)
+        await self._tasks.end(task, TaskState.FAILED, self._clock(), note=note)
         return await self._told(task_id)
 
     async def _parked(self, task_id: str) -> Task:

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from bot.domain.errors import JobNotFound, OutcomeUnknown, ProviderBusy, ProviderError
+from bot.domain.language import kept
 from bot.domain.money import dollars
 from bot.domain.ports import Announcer, Provider, Report
-from bot.domain.task import Task, TaskState
+from bot.domain.task import Task, TaskState, switched_off
 from bot.services.files import Files
 from bot.services.timetable import CLOSED, PARKED, Timetable
 from storage.tasks import TaskStore
@@ -36,12 +37,11 @@ class Reading:
         """One call for the status of tasks of one provider; what it said of each, by task id."""
         provider = self._providers.get(tasks[0].provider)
         if provider is None:
-            name = tasks[0].provider
-            off = ProviderBusy(f"{name} is switched off: switch it on again to collect this clip")
+            off = ProviderBusy(switched_off(tasks[0].provider))
             return {task.id: off for task in tasks}
         jobs = {task.id: task.job_id for task in tasks if task.job_id is not None}
         said = await provider.statuses(list(jobs.values()))
-        silence = ProviderBusy(f"{provider.name} said nothing of this job")
+        silence = ProviderBusy(kept("{provider} said nothing of this job", provider=provider.name))
         return {task_id: said.get(job_id, silence) for task_id, job_id in jobs.items()}
 
     async def take(self, task: Task, outcome: Outcome | None) -> None:
@@ -74,10 +74,10 @@ class Reading:
                     # The member gets the hold back all the same: no clip, no charge.
                     cost = dollars(report.cost_micros)
                     log.error("task %s failed, but %s charged %s for it", task.id, task.provider, cost)
-                why = report.reason or "no reason was given"
+                why = report.reason or kept("no reason was given")
                 await self.fail(task, why, content=report.content_refused, charged=report.cost_micros)
             case TaskState.CANCELLED:
-                note = f"cancelled by {task.provider}"
+                note = kept("cancelled by {provider}", provider=task.provider)
                 await self._tasks.end(
                     task,
                     TaskState.CANCELLED,
@@ -91,7 +91,7 @@ class Reading:
 
     async def fail(self, task: Task, why: str, *, content: bool = False, charged: int | None = None) -> None:
         """A definite failure: the hold is given back at once. `charged` is the provider's own figure, micros."""
-        note = f"the content was refused: {why}" if content else why
+        note = kept("the content was refused: {why}", why=why) if content else why
         await self._tasks.end(
             task, TaskState.FAILED, self._timetable.now(), note=note, charged_micros=charged
         )
@@ -127,10 +127,15 @@ class Reading:
 
     async def _succeed(self, task: Task, report: Report, url: str) -> None:
         cost = task.list_micros if report.cost_micros is None else report.cost_micros
-        note = f"finished for {dollars(cost)} after {task.polls + 1} reads"
         if cost > task.price_micros:
-            note = f"finished for {dollars(cost)}, above the {dollars(task.price_micros)} that were held"
+            note = kept(
+                "finished for {cost}, above the {held} that were held",
+                cost=dollars(cost),
+                held=dollars(task.price_micros),
+            )
             log.warning("task %s cost %s, more than was held", task.id, dollars(cost))
+        else:
+            note = kept("finished for {cost} after {number} reads", cost=dollars(cost), number=task.polls + 1)
         await self._tasks.succeed(
             task,
             self._timetable.now(),
@@ -144,7 +149,9 @@ class Reading:
 
     async def _park(self, task: Task) -> None:
         minutes = self._timetable.deadline_minutes
-        note = f"no result after {minutes} minutes; its hold is kept and it is still looked at"
+        note = kept(
+            "no result after {minutes} minutes; its hold is kept and it is still looked at", minutes=minutes
+        )
         due_at = self._timetable.after(PARKED)
         await self._tasks.park(task, self._timetable.now(), due_at=due_at, note=note)
         log.warning("task %s has no result after %d minutes: parked", task.id, minutes)

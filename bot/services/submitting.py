@@ -18,6 +18,7 @@ from bot.domain.errors import (
     ProviderError,
     StorageError,
 )
+from bot.domain.language import kept
 from bot.domain.ports import Announcer, Job, Provider, Report
 from bot.domain.task import Task, TaskState
 from bot.services.gate import Gate
@@ -68,7 +69,9 @@ class Submitting:
         """Hand a held task to its provider, or to the next offer where that one cannot take it."""
         provider = self._providers.get(task.provider)
         if provider is None:
-            await self._next(task, JobRejected(f"{task.provider} is no longer switched on"))
+            await self._next(
+                task, JobRejected(kept("{provider} is no longer switched on", provider=task.provider))
+            )
             return
         if resting := self._router.admit(task.provider):
             await self._next(task, resting)
@@ -94,10 +97,13 @@ class Submitting:
         provider = self._providers.get(task.provider)
         body = await self._tasks.body(task)
         if provider is None and not self._timetable.overdue(task):
-            off = f"{task.provider} is switched off: switch it on again to learn what became of this clip"
+            off = kept(
+                "{provider} is switched off: switch it on again to learn what became of this clip",
+                provider=task.provider,
+            )
             await self._reading.later(task, off)
         elif provider is None or body is None or not provider.recovers or self._timetable.overdue(task):
-            await self._park(task, "no answer came, and the bot was stopped or the deadline passed")
+            await self._park(task, kept("no answer came, and the bot was stopped or the deadline passed"))
         else:
             # One at a time, each id on disk before the next: two lost submits must not find the same job.
             async with self._gates[provider.name].alone():
@@ -224,12 +230,12 @@ class Submitting:
             return
         at_least = CLOSED if isinstance(why, ProviderClosed) else getattr(why, "retry_after", None)
         due_at = self._timetable.after(max(self._timetable.pause(task), at_least or 0))
-        problem = f"answer lost, asking again: {why}"
+        problem = kept("answer lost, asking again: {why}", why=why)
         await self._tasks.postpone(task, self._timetable.now(), due_at=due_at, problem=problem)
 
     async def _park(self, task: Task, why: str) -> None:
         """No more looks: without a job there is nothing to look at, and asking again might cost again."""
-        note = f"whether {task.provider} took it is unknown: {why}"
+        note = kept("whether {provider} took it is unknown: {why}", provider=task.provider, why=why)
         await self._tasks.park(task, self._timetable.now(), due_at=None, note=note)
         log.error("task %s is parked, its hold kept: whether %s took it is unknown", task.id, task.provider)
 
