@@ -12,11 +12,13 @@ import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
+from importlib.resources.abc import Traversable
 from string import Formatter
 from typing import NamedTuple
 
 from babel.messages import mofile, pofile
 
+FILES: Traversable = importlib.resources.files("bot.languages")
 ENGLISH = "en-US"
 #: By Discord's names of them, https://discord.com/developers/docs/reference#locales.
 LANGUAGES = (ENGLISH, "zh-CN", "es-ES", "pt-BR", "ja", "fr", "de")
@@ -54,8 +56,7 @@ def load() -> None:
 
 
 def _read(language: str) -> _Catalogue:
-    file = importlib.resources.files("bot.languages").joinpath(f"{language}.po")
-    with file.open("rb") as source:
+    with FILES.joinpath(f"{language}.po").open("rb") as source:
         catalogue = pofile.read_po(source, abort_invalid=True)
     packed = io.BytesIO()
     mofile.write_mo(packed, catalogue)
@@ -127,11 +128,18 @@ def said(note: str) -> str:
 @lru_cache(_REMEMBERED)
 def _said(note: str, language: str) -> str:
     catalogue = _catalogues[language]
-    for pattern in catalogue.notes:
-        if found := pattern.words.fullmatch(note):
-            values = {name: _said(value, language) for name, value in found.groupdict().items()}
-            return catalogue.words.pgettext(KEPT, pattern.template).format(**values)
-    return note
+    fits = [(one.template, found) for one in catalogue.notes if (found := one.words.fullmatch(note))]
+    if not fits:
+        return note
+    template, found = min(fits, key=_words_begin)
+    values = {name: _said(value, language) for name, value in found.groupdict().items()}
+    return catalogue.words.pgettext(KEPT, template).format(**values)
+
+
+def _words_begin(fit: tuple[str, re.Match[str]]) -> int:
+    """Where a template's own words begin in a note: those of one within it begin later."""
+    template, found = fit
+    return found.end(1) if template.startswith("{") else 0
 
 
 def _pattern(template: str) -> re.Pattern[str]:
