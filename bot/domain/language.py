@@ -28,6 +28,8 @@ KEPT = "kept"
 NAME = "name"
 #: Characters in the titles, labels and buttons of a form, in any language.
 SHORT = 45
+#: Values in notes that somebody wrote, and that may happen to be words of ours.
+_PEOPLES = frozenset({"reason"})
 _REMEMBERED = 4096
 
 _reader: ContextVar[str] = ContextVar("reader", default=ENGLISH)
@@ -116,7 +118,10 @@ def named(text: str) -> str:
 
 
 def kept(text: str, /, **values: object) -> str:
-    """Words for the database and the log: English, told later by `said`."""
+    """Words for the database and the log: English, told later by `said`. A template names each value once.
+
+    What is called `reason` was written by somebody and stays as it is.
+    """
     return text.format(**values) if values else text
 
 
@@ -132,7 +137,10 @@ def _said(note: str, language: str) -> str:
     if not fits:
         return note
     template, found = min(fits, key=_words_begin)
-    values = {name: _said(value, language) for name, value in found.groupdict().items()}
+    values = {
+        name: value if name in _PEOPLES else _said(value, language)
+        for name, value in found.groupdict().items()
+    }
     return catalogue.words.pgettext(KEPT, template).format(**values)
 
 

@@ -328,6 +328,12 @@ def test_words_that_are_not_ours_stay(words: str) -> None:
         assert said(words) == words
 
 
+def test_somebodys_words_within_stay_as_they_are() -> None:
+    note = kept("cancelled by an admin: {reason}", reason=kept("cancelled by {actor}", actor="Ann"))
+    with reading("de"):
+        assert said(note) == "ein Admin hat abgebrochen: cancelled by Ann"
+
+
 def test_the_most_particular_template_is_meant() -> None:
     with reading("de"):
         assert said(kept("cancelled by an admin: {reason}", reason="spam")) == (
