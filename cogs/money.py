@@ -35,8 +35,9 @@ def usage_command(usages: Usages, catalog: Catalog, cache: Path) -> app_commands
             interaction.guild_id or 0,
             own=own,
         )
-        await answer(interaction, usage_words.words(found, catalog, member_id=None if own else asked_for.id))
-        await charts.attach(interaction, usage_words.chart(found, catalog), cache=cache)
+        words = usage_words.words(found, catalog, member_id=None if own else asked_for.id)
+        await answer(interaction, words)
+        await charts.attach(interaction, words, usage_words.chart(found, catalog), cache=cache)
 
     return usage
 
@@ -46,12 +47,11 @@ def formats_command(
 ) -> app_commands.Command[Any, ..., None]:
     menus = {mode: catalog.menu(mode, providers) for mode in Mode}
     defaults = {mode: catalog.default(mode, providers, default) for mode in Mode}
-    content = replies.formats(menus, defaults, catalog)
 
     @app_commands.command(name="formats", description="Every format this server can make, with its price")
     @app_commands.guild_only()
     async def formats(interaction: discord.Interaction[Any]) -> None:
         if await acknowledge(interaction, ephemeral=True):
-            await interaction.edit_original_response(content=content)
+            await interaction.edit_original_response(content=replies.formats(menus, defaults, catalog))
 
     return formats

@@ -3,20 +3,16 @@
 from collections.abc import Sequence
 
 from bot.domain.catalog import Catalog, Mode, Offer
+from bot.domain.language import said, tr, trn
 from bot.domain.money import dollars
 from bot.domain.ports import ProviderEvent
-from bot.domain.task import LedgerEntry, Task, TaskEvent
+from bot.domain.task import LedgerEntry, Task, TaskEvent, TaskState
 from bot.posting import texts
 
 _HISTORY = 8
 _THEIRS = 4
 #: Characters. A refund's reason stands nowhere else for its member.
 _NOTE, _LAST_NOTE = 80, 300
-_MODES = {
-    Mode.TEXT: "`/video text`: from a prompt",
-    Mode.IMAGE: "`/video image`: from a first frame",
-    Mode.TRANSITION: "`/video transition`: from a first to a last frame",
-}
 
 
 def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], catalog: Catalog) -> str:
@@ -25,11 +21,23 @@ def formats(menus: dict[Mode, list[Offer]], defaults: dict[Mode, Offer | None], 
     for mode, offers in menus.items():
         chosen = defaults[mode]
         lines = [
-            f"- {catalog.label(offer)}{' · default' if chosen and offer.format == chosen.format else ''}"
+            tr("- {format} · default", format=catalog.label(offer))
+            if chosen and offer.format == chosen.format
+            else f"- {catalog.label(offer)}"
             for offer in offers
         ]
-        parts.append("\n".join([f"**{_MODES[mode]}**", *(lines or ["- nothing: no provider makes these"])]))
-    return texts.cut("\n".join(["Prices are for one clip and are held before it is made.", *parts]))
+        parts += [_command(mode), *(lines or [tr("- nothing: no provider makes these")])]
+    return texts.cut("\n".join([tr("Prices are for one clip and are held before it is made."), *parts]))
+
+
+def _command(mode: Mode) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr("**`/video text`: from a prompt**")
+        case Mode.IMAGE:
+            return tr("**`/video image`: from a first frame**")
+        case Mode.TRANSITION:
+            return tr("**`/video transition`: from a first to a last frame**")
 
 
 def task_history(
@@ -50,40 +58,59 @@ def task_history(
         texts.progress_head(task, catalog, length=120),
         texts.status_line(task, catalog, paused=paused),
         *([story] if story else []),
-        "**Ledger**",
+        tr("**Ledger**"),
         *(f"- <t:{entry.at // 1000}:T> {_entry(entry)}" for entry in entries),
-        "**History**",
+        tr("**History**"),
         *_ends([_event(event, last=event is events[-1]) for event in events], _HISTORY),
     ]
     if theirs:
-        lines.append(f"**At {texts.provider_label(task, catalog)}**")
+        lines.append(tr("**At {provider}**", provider=texts.provider_label(task, catalog)))
         lines += _ends([_their(event) for event in theirs], _THEIRS)
     return texts.cut("\n".join(lines))
 
 
 def _event(event: TaskEvent, *, last: bool) -> str:
-    note = f": {texts.plain(event.note, length=_LAST_NOTE if last else _NOTE)}" if event.note else ""
-    return f"- <t:{event.at // 1000}:T> {event.state}{note}"
+    note = f": {texts.plain(said(event.note), length=_LAST_NOTE if last else _NOTE)}" if event.note else ""
+    return f"- <t:{event.at // 1000}:T> {state_name(event.state)}{note}"
 
 
 def _their(event: ProviderEvent) -> str:
-    return f"- {texts.plain(event.when, length=40)} {texts.plain(event.text, length=60)}"
+    return f"- {texts.plain(event.when, length=40)} {texts.plain(said(event.text), length=60)}"
 
 
 def _ends(lines: Sequence[str], most: int) -> list[str]:
     """The beginning and the end of a long history."""
     if len(lines) <= most:
         return list(lines)
-    return [*lines[: most // 2], f"- … {len(lines) - most} more", *lines[-(most // 2) :]]
+    more = trn("- … {number} more", "- … {number} more", len(lines) - most)
+    return [*lines[: most // 2], more, *lines[-(most // 2) :]]
+
+
+def state_name(state: TaskState) -> str:
+    return {
+        TaskState.HELD: tr("held"),
+        TaskState.SUBMITTING: tr("submitting"),
+        TaskState.QUEUED: tr("queued"),
+        TaskState.PROCESSING: tr("processing"),
+        TaskState.SUCCEEDED: tr("succeeded"),
+        TaskState.DELIVERED: tr("delivered"),
+        TaskState.FAILED: tr("failed"),
+        TaskState.CANCELLED: tr("cancelled"),
+        TaskState.PARKED: tr("parked"),
+    }[state]
 
 
 def _entry(entry: LedgerEntry) -> str:
     match entry.kind:
         case "hold":
-            return f"hold {dollars(entry.held_micros)}"
+            return tr("hold {amount}", amount=dollars(entry.held_micros))
         case "settle":
-            return f"settle {dollars(entry.spent_micros)} (of {dollars(-entry.held_micros)} held)"
+            return tr(
+                "settle {amount} (of {held} held)",
+                amount=dollars(entry.spent_micros),
+                held=dollars(-entry.held_micros),
+            )
         case "refund":
-            return f"refund {dollars(entry.refunded_micros)}"
+            return tr("refund {amount}", amount=dollars(entry.refunded_micros))
         case _:
-            return f"release {dollars(-entry.held_micros)}"
+            return tr("release {amount}", amount=dollars(-entry.held_micros))

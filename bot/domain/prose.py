@@ -8,6 +8,11 @@ def sentence(text: str) -> str:
     return text if text.endswith(_ENDINGS) else f"{text}."
 
 
+def capitalised(text: str) -> str:
+    """As it begins a sentence; nothing else of it changes."""
+    return text[:1].upper() + text[1:]
+
+
 def counted(number: int, noun: str) -> str:
     """As in "1 hour" and "2 hours"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -2,31 +2,25 @@
 
 import asyncio
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
-from babel import Locale
-from babel.dates import format_skeleton
-
-from bot.domain.language import ENGLISH, kept, reader, reading, tr, trn
+from bot.domain.language import kept, trn
+from bot.domain.money import dollars
+from bot.domain.plain import plain
 from bot.media import child
 
-#: As many colours as the eye keeps apart.
-MOST_SERIES = 6
+#: A square in each colour of the bars, as many as the eye keeps apart.
+_SQUARES = ("🟦", "🟧", "🟥", "🟪", "🟨", "🟩")
 _CPU_SECONDS = 30
 _SECONDS = 30.0
 # Measured: 189 MB of address space for a month of four models, 207 MB for ten years of six.
 _MEMORY = 384 << 20
 # Each thread of OpenBLAS reserves tens of megabytes of address space, and there is nothing to multiply.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
-
-#: Days from which on their months are told instead.
-_LONG = 120
-#: Languages whose signs are not among the letters that come with Matplotlib.
-_UNDRAWN = frozenset({"zh-CN", "ja"})
 
 _turns: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 
@@ -41,7 +35,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Bars of stacked series, one a day. `limit_label` stands at the line of the limit, as it is."""
+    """Bars of stacked series, one a day. The picture has no words, since fonts have not every script: see `key`."""
 
     title: str
     days: tuple[date, ...]
@@ -50,33 +44,22 @@ class Chart:
     limit_label: str = ""
 
 
-def drawn() -> AbstractContextManager[None]:
-    """Words within are for a chart: in the reader's language where it can be drawn, else in English."""
-    return reading(ENGLISH if reader() in _UNDRAWN else reader())
-
-
 async def draw(chart: Chart, *, cache: Path) -> bytes:
     """A PNG of 1100×550; `ChildFailed` where that is not possible.
 
     `cache` is a folder of ours: the first chart finds the fonts of this machine and writes down there where they are.
     One chart is drawn at a time, so that the pictures of paid clips never wait for several.
     """
-    with drawn():
-        words = {
-            "days": _named(chart.days),
-            "series": [[one.label, one.micros] for one in _told_apart(chart.series)],
-            "nothing": tr("nothing spent"),
-        }
     try:
         async with _turns.setdefault(asyncio.get_running_loop(), asyncio.Lock()):
             with _passing(cache) as picture:
                 await child.run(
                     "chart",
                     {
-                        "title": chart.title,
-                        **words,
+                        "days": [day.isoformat() for day in chart.days],
+                        "series": [one.micros for one in _told_apart(chart.series)],
                         "limit": chart.limit_micros,
-                        "limit_label": chart.limit_label,
+                        "limit_label": "" if chart.limit_micros is None else dollars(chart.limit_micros),
                         "target": str(picture),
                     },
                     cpu_seconds=_CPU_SECONDS,
@@ -91,6 +74,17 @@ async def draw(chart: Chart, *, cache: Path) -> bytes:
         ) from error
 
 
+def key(chart: Chart) -> str:
+    """What a chart shows and what its colours stand for, from the lowest up, for the words beside it."""
+    parts = [
+        f"{square} {plain(one.label)}"
+        for square, one in zip(_SQUARES, _told_apart(chart.series), strict=False)
+    ]
+    if chart.limit_label:
+        parts.append(f"┅ {chart.limit_label}")
+    return f"{chart.title}: {' · '.join(parts)}" if parts else chart.title
+
+
 @contextmanager
 def _passing(folder: Path) -> Iterator[Path]:
     """The file in which a picture is handed over, since it may be longer than a child's answer."""
@@ -102,17 +96,11 @@ def _passing(folder: Path) -> Iterator[Path]:
         picture.unlink(missing_ok=True)
 
 
-def _named(days: Sequence[date]) -> list[str]:
-    # The day before the month, also in English.
-    locale = Locale.parse("en-GB" if reader() == ENGLISH else reader(), sep="-")
-    return [format_skeleton("yMMM" if len(days) > _LONG else "MMMd", day, locale=locale) for day in days]
-
-
 def _told_apart(series: Sequence[Series]) -> list[Series]:
     """The series in their order, the smallest of too many as one at the end."""
-    if len(series) <= MOST_SERIES:
+    if len(series) <= len(_SQUARES):
         return list(series)
-    largest = sorted(series, key=lambda one: sum(one.micros), reverse=True)[: MOST_SERIES - 1]
+    largest = sorted(series, key=lambda one: sum(one.micros), reverse=True)[: len(_SQUARES) - 1]
     rest = [one for one in series if one not in largest]
     together = tuple(sum(amounts) for amounts in zip(*(one.micros for one in rest), strict=True))
     others = trn("{number} other", "{number} others", len(rest))

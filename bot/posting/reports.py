@@ -18,6 +18,7 @@ from bot.media import charts
 from bot.media.charts import Chart, Series
 from bot.media.child import ChildFailed
 from bot.posting import notices, sheets, texts
+from bot.posting.frames import noted
 from bot.services.reports import Reports
 from storage.limits import Counted
 
@@ -54,24 +55,28 @@ class ReportWriter:
         words = await asyncio.to_thread(report_words, report, server, self._catalog, budgets, ended=ended)
         if not report.groups:
             return words, []
-        files = await self._picture(server, span)
+        words, files = await self._with_picture(words, server, span)
         table = await asyncio.to_thread(report_csv, report)
         if len(table) > _LARGEST_CSV:
             return texts.cut(f"{words}\n{_too_large(server)}"), files
         return words, [*files, ("conch-report.csv", table)]
 
-    async def _picture(self, server: Server, span: Window) -> list[tuple[str, bytes]]:
+    async def _with_picture(
+        self, words: str, server: Server, span: Window
+    ) -> tuple[str, list[tuple[str, bytes]]]:
+        """The words with what the chart's colours mean, and the chart; the words alone where there is none."""
         span = self._reports.so_far(span)
         daily = await self._reports.daily(server, span)
         budget = await self._reports.daily_budget(server)
         chart = await asyncio.to_thread(report_chart, daily, span, server, self._catalog, budget)
         if chart is None:
-            return []
+            return words, []
         try:
-            return [("conch-report.png", await charts.draw(chart, cache=self._cache))]
+            picture = await charts.draw(chart, cache=self._cache)
         except ChildFailed as error:
             log.warning("the chart of server %d could not be drawn: %s", server.id, error)
-            return []
+            return words, []
+        return noted(words, f"-# {charts.key(chart)}"), [("conch-report.png", picture)]
 
 
 def report_chart(
@@ -79,8 +84,7 @@ def report_chart(
 ) -> Chart | None:
     """What counts against the server's daily `budget` (micros), by day and model; None where nothing does.
 
-    Of a very long period its newest days. Its words are English for everybody: no machine is sure to have the letters
-    of every language as a font.
+    Of a very long period its newest days.
     """
     paid = [row for row in daily if row.paid]
     if not paid:
@@ -91,11 +95,11 @@ def report_chart(
     days = days_of(Window(begin, end), server.tz)[-_MOST_DAYS:]
     shown = by_model([row for row in paid if row.day >= days[0]], days, lambda row: row.paid)
     return Chart(
-        title=f"Spent and held each day, {days[0]} to {days[-1]}",
+        title=tr("Spent and held each day, {first} to {last}", first=days[0], last=days[-1]),
         days=days,
         series=tuple(Series(_model_name(name, catalog), micros) for name, micros in shown.items()),
         limit_micros=budget,
-        limit_label="" if budget is None else f"daily budget {dollars(budget)}",
+        limit_label="" if budget is None else tr("daily budget {amount}", amount=dollars(budget)),
     )
 
 

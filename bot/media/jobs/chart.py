@@ -1,9 +1,10 @@
-"""Draws a chart: bars for days, stacked and coloured by series, with a line where the limit is.
+"""Draws a chart: bars for days, stacked and coloured by series, with a line where the limit is; and no words.
 
-1100×550 with letters that can still be read at half the size, as which Discord shows it.
+1100×550 with digits that can still be read at half the size, as which Discord shows it.
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 import matplotlib as mpl
@@ -16,9 +17,10 @@ _INCHES = (11, 5.5)
 _DOTS_PER_INCH = 100
 #: Discord's dark theme: the ground that messages stand on, its text, and text that stays behind.
 _GROUND, _TEXT, _QUIET, _GRID = "#313338", "#f2f3f5", "#b5bac1", "#4e5058"
-#: Okabe and Ito's colours, which the colour-blind tell apart too; those that stand out from the ground.
-_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#f0e442")
-_TITLE, _LETTERS = 19, 16
+#: Those of the squares in the words beside it, as Discord draws them: 🟦 🟧 🟥 🟪 🟨 🟩. Of two that lie on each
+#: other one is lighter or bluer than the other, so that the colour-blind tell them apart too.
+_COLOURS = ("#55acee", "#f4900c", "#dd2e44", "#aa8ed6", "#fdcb58", "#78b159")
+_LETTERS = 16
 _BAR_WIDTH = 0.78
 _FEWEST_BARS = 7
 #: Micros: an axis of cents at least, so that its labels are whole cents.
@@ -28,56 +30,36 @@ _FAR = 8
 _LABELS = 7
 #: Days from which on single bars are thinner than can be seen.
 _LONG = 120
-_LEGEND_COLUMNS, _LABEL_LENGTH = 3, 24
-#: Letters of a legend that is one line, each entry's square and space counted as six.
-_LEGEND_LINE = 84
 
 
 def run(
-    title: str,
-    days: list[str],
-    series: list[tuple[str, list[int]]],
-    limit: int | None,
-    limit_label: str,
-    nothing: str,
-    target: str,
+    days: list[str], series: list[list[int]], limit: int | None, limit_label: str, target: str
 ) -> dict[str, Any]:
-    """`days` are the names of the bars, `nothing` is said where there are none."""
-    mpl.rcParams["text.parse_math"] = False  # two dollar signs would else begin and end a formula
     mpl.rcParams["font.size"] = _LETTERS
     figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH, facecolor=_GROUND)
     figure.set_layout_engine("constrained", w_pad=0.2, h_pad=0.15)
     axes = figure.add_subplot(facecolor=_GROUND)
-    axes.set_title(title, color=_TEXT, fontsize=_TITLE, loc="left", pad=14)
     highest = _bars(axes, series, len(days))
     top = _top(highest, limit)
     axes.set_ylim(0, top)
-    _days(axes, days)
+    _days(axes, [date.fromisoformat(day) for day in days])
     _amounts(axes)
     if limit is not None:
         _line(axes, limit, limit_label, top)
-    if not highest:
-        _middle(axes, nothing)
-    if len(series) > 1 and highest:
-        _legend(figure, [label for label, _ in series])
     figure.savefig(target, format="png")
     return {}
 
 
-def _bars(axes: Axes, series: Sequence[tuple[str, list[int]]], count: int) -> int:
+def _bars(axes: Axes, series: Sequence[list[int]], count: int) -> int:
     """Draw them one on the other; the height of the highest."""
     reached = [0] * count
-    for (label, micros), colour in zip(series, _COLOURS, strict=False):
+    for micros, colour in zip(series, _COLOURS, strict=False):
         below, reached = reached, [low + more for low, more in zip(reached, micros, strict=True)]
         if count > _LONG:  # thousands of bars one by one take seconds, and the gaps between them flicker
             edges = [number - 0.5 for number in range(count + 1)]
-            axes.stairs(
-                reached, edges, baseline=below, fill=True, color=colour, label=_short(label), zorder=2
-            )
+            axes.stairs(reached, edges, baseline=below, fill=True, color=colour, zorder=2)
         else:
-            axes.bar(
-                range(count), micros, _BAR_WIDTH, bottom=below, color=colour, label=_short(label), zorder=2
-            )
+            axes.bar(range(count), micros, _BAR_WIDTH, bottom=below, color=colour, zorder=2)
     # A single day is a bar, not a wall.
     margin = max(0.0, (_FEWEST_BARS - count) / 2)
     axes.set_xlim(-0.6 - margin, count - 0.4 + margin)
@@ -91,11 +73,12 @@ def _top(highest: int, limit: int | None) -> float:
     return max(_LOWEST_TOP, reached * 1.18)
 
 
-def _days(axes: Axes, days: Sequence[str]) -> None:
+def _days(axes: Axes, days: Sequence[date]) -> None:
     last = len(days) - 1
     step = max(1, -(-len(days) // _LABELS))
     shown = range(last, -1, -step)
-    axes.set_xticks(list(shown), [days[number] for number in shown])
+    written = [f"{day:%Y-%m}" if len(days) > _LONG else f"{day:%m-%d}" for day in days]
+    axes.set_xticks(list(shown), [written[number] for number in shown])
     axes.tick_params(axis="x", length=0, colors=_QUIET, pad=8)
 
 
@@ -125,24 +108,3 @@ def _line(axes: Axes, limit: int, label: str, top: float) -> None:
         path_effects=[withStroke(linewidth=5, foreground=_GROUND)],  # readable over bars, too
         zorder=4,
     )
-
-
-def _middle(axes: Axes, words: str) -> None:
-    axes.text(0.5, 0.45, words, transform=axes.transAxes, ha="center", color=_QUIET, fontsize=_TITLE)
-
-
-def _legend(figure: Figure, labels: Sequence[str]) -> None:
-    length = sum(len(_short(label)) + 6 for label in labels)
-    figure.legend(
-        loc="outside lower left",
-        ncols=len(labels) if length <= _LEGEND_LINE else _LEGEND_COLUMNS,
-        frameon=False,
-        labelcolor=_TEXT,
-        handlelength=1,
-        handleheight=1,
-        columnspacing=1.5,
-    )
-
-
-def _short(label: str) -> str:
-    return label if len(label) <= _LABEL_LENGTH else f"{label[: _LABEL_LENGTH - 1]}…"
