@@ -8,6 +8,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.errors import Refusal
+from bot.domain.language import short, tr
 from bot.services.privacy import Part, Privacy
 from cogs import privacy_words
 from cogs.acknowledge import acknowledge
@@ -63,8 +64,10 @@ class OwnData:
             return
         if interaction.user.id != member_id:
             raise Refusal(
-                "This button erases somebody else's data, and only that member may press it. `/privacy erase` "
-                "offers you your own. Nothing was erased."
+                tr(
+                    "This button erases somebody else's data, and only that member may press it. `/privacy erase` "
+                    "offers you your own. Nothing was erased."
+                )
             )
         erased = await self._privacy.erase(member_id)
         await interaction.edit_original_response(
@@ -77,7 +80,9 @@ def erase_button(own: OwnData) -> Button:
 
     def draw(member_id: int) -> discord.ui.Button[Any]:
         return discord.ui.Button(
-            label="Erase my data", style=discord.ButtonStyle.danger, custom_id=f"conch:erase:{member_id}"
+            label=short("Erase my data"),
+            style=discord.ButtonStyle.danger,
+            custom_id=f"conch:erase:{member_id}",
         )
 
     return lasting_button(
@@ -115,7 +120,7 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 
 async def _hand(interaction: discord.Interaction[Any], part: Part) -> None:
     await interaction.edit_original_response(
-        content=privacy_words.EXPORTED, attachments=[_file(part)], allowed_mentions=_SILENT
+        content=privacy_words.exported(), attachments=[_file(part)], allowed_mentions=_SILENT
     )
 
 
