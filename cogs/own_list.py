@@ -8,24 +8,38 @@ from typing import Any
 import discord
 
 from bot.domain.catalog import Catalog, Mode
+from bot.domain.language import named, tr
 from bot.domain.search import Found, Search, Stage
+from bot.domain.task import Task
 from bot.posting import texts
-from cogs.finding import STAGE_NAMES, money
+from bot.services.pages import PAGE
+from cogs.finding import money, stage_name
 from cogs.pages import NEWER, Code, Turn
 
-#: Characters of a stranger's words in a line, before escapes: with them ten lines still fit into an embed.
+#: Characters of a stranger's words in a line that would else be too long, before escapes.
 _REASON = 80
+#: Characters of a line, its end among them: with these a page fits into an embed.
+_LINE = 4096 // PAGE
 _ANY = "any"
 _TEMPLATE = (
     r"conch:own:(?P<way>newer|older)"
     rf":(?P<stage>{'|'.join(Stage)}):(?P<mode>{'|'.join(Mode)}|{_ANY}):(?P<at>[0-9]{{1,14}})"
     r":(?P<edge>[a-z0-9]{1,25})"
 )
-MODE_NAMES = {
-    Mode.TEXT: "from a prompt",
-    Mode.IMAGE: "from a first frame",
-    Mode.TRANSITION: "from a first to a last frame",
-}
+
+
+def mode_name(mode: Mode) -> str:
+    match mode:
+        case Mode.TEXT:
+            return tr("from a prompt")
+        case Mode.IMAGE:
+            return tr("from a first frame")
+        case Mode.TRANSITION:
+            return tr("from a first to a last frame")
+
+
+#: In English, for the choices of the command, which Discord gets in every language.
+MODE_NAMES = {mode: mode_name(mode) for mode in Mode}
 
 
 def _write(turn: Turn) -> str:
@@ -51,28 +65,35 @@ OWN = Code(_TEMPLATE, _write, _read)
 
 def looked_for(search: Search) -> str:
     """Such as "your videos here · waiting · from a prompt"."""
-    parts = ["your videos here"]
-    if search.stage in STAGE_NAMES:
-        parts.append(STAGE_NAMES[search.stage])
+    parts = [tr("your videos here")]
+    if search.stage is not Stage.ANY:
+        parts.append(stage_name(search.stage))
     if search.mode is not None:
-        parts.append(MODE_NAMES[search.mode])
+        parts.append(mode_name(search.mode))
     return " · ".join(parts)
 
 
 def nothing(search: Search) -> str:
     if search.stage is Stage.ANY and search.mode is None:
-        return "You have made no clips in this server yet. `/video text` makes the first."
-    return f"Nothing was found. Looked for: {looked_for(search)}."
+        return tr("You have made no clips in this server yet. `/video text` makes the first.")
+    return tr("Nothing was found. Looked for: {wanted}.", wanted=looked_for(search))
 
 
 def line(found: Found, catalog: Catalog, aheads: Mapping[str, int], *, paused: str | None) -> str:
     """When, what and for how much; below it where it is and what can be done. `paused` as in `texts.status_line`."""
-    task = replace(found.task, problem=_short(found.task.problem))
-    status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=_short(paused))
-    return (
-        f"- <t:{task.created_at // 1000}:R> {texts.task_format(task, catalog)} · {task.mode} · {money(found)}\n"
-        f"  {status}"
-    )
+    task = found.task
+    whole = _line(found, task, catalog, aheads, paused)
+    if len(whole) < _LINE:
+        return whole
+    # Cut before they are translated: what a problem means is told by how its words begin.
+    cut = replace(task, problem=_short(task.problem))
+    return _line(found, cut, catalog, aheads, _short(paused))
+
+
+def _line(found: Found, task: Task, catalog: Catalog, aheads: Mapping[str, int], paused: str | None) -> str:
+    status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused)
+    made = f"{texts.task_format(task, catalog)} · {named(task.mode)}"
+    return f"- <t:{task.created_at // 1000}:R> {made} · {money(found)}\n  {status}"
 
 
 def _short(words: str | None) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import discord
 
+from bot.domain.language import short
 from bot.domain.search import Search
 from bot.services.pages import Page
 from cogs.buttons import Button, lasting_button
@@ -43,7 +44,8 @@ def page_button(code: Code, turned: Turned) -> Button:
     """`turned` is told of every click."""
 
     def draw(turn: Turn) -> discord.ui.Button[Any]:
-        return discord.ui.Button(label="Newer" if turn.newer else "Older", custom_id=code.write(turn))
+        label = short("Newer") if turn.newer else short("Older")
+        return discord.ui.Button(label=label, custom_id=code.write(turn))
 
     return lasting_button(code.template, draw, code.read, turned)
 

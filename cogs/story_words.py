@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from bot.domain.language import tr
 from bot.domain.task import HANDED_OVER, Task, TaskState
 from bot.posting import texts
 
@@ -22,10 +23,10 @@ def story_line(until: Sequence[Task], after: Sequence[Task]) -> str:
         before.insert(0, "…")
     if len(after) > AFTER:
         following.append("…")
-    steps = [*before, "**this clip**"]
+    steps = [*before, tr("**this clip**")]
     if following:
-        steps.append(" and ".join(following))
-    return f"**Story:** {' → '.join(steps)}"
+        steps.append(", ".join(following))
+    return tr("**Story:** {clips}", clips=" → ".join(steps))
 
 
 def _part(part: Task) -> str:

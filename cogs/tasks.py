@@ -9,6 +9,7 @@ from discord import app_commands
 
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import NobodyThere, ProviderError, Refusal, TooLarge
+from bot.domain.language import kept, said, tr
 from bot.domain.parcel import Parcel
 from bot.domain.ports import Provider, ProviderEvent
 from bot.domain.search import Search, Stage
@@ -32,8 +33,6 @@ from storage.tasks import TaskStore
 _SILENT = discord.AllowedMentions.none()
 _STAGES = [app_commands.Choice(name=name, value=stage.value) for stage, name in STAGE_NAMES.items()]
 _MODES = [app_commands.Choice(name=name, value=mode.value) for mode, name in own_list.MODE_NAMES.items()]
-_SAVE_IT = "Here is your clip. Save it: Discord forgets this answer."
-_ONLY_THE_OPERATOR = "The clip is too large for Discord; the operator has it in the folder `clips`."
 
 
 class Tasks:
@@ -101,7 +100,7 @@ class Tasks:
         paused = await self._tasks.pause_reason(search.server_id)
         lines = [own_list.line(one, self._catalog, aheads, paused=paused) for one in page.found]
         await interaction.edit_original_response(
-            content=f"Newest first: {own_list.looked_for(search)}.",
+            content=tr("Newest first: {wanted}.", wanted=own_list.looked_for(search)),
             embed=discord.Embed(description="\n".join(lines)),
             view=view_of(page, search, self.button),
             allowed_mentions=_SILENT,
@@ -139,7 +138,7 @@ class Tasks:
             task_id.strip(), member_id=interaction.user.id, server_id=interaction.guild_id or 0
         )
         self._changed(task)
-        await _answer(interaction, f"Cancelled; nothing was spent. `{task.id}`")
+        await _answer(interaction, tr("Cancelled; nothing was spent. `{task}`", task=task.id))
 
     async def complete(
         self, interaction: discord.Interaction[Any], typed: str, *, running: bool
@@ -157,7 +156,7 @@ class Tasks:
         task = await self._tasks.get(task_id.strip())
         if task is None or (task.member_id, task.server_id) != (interaction.user.id, interaction.guild_id):
             raise Refusal(
-                "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+                tr("There is no such task of yours in this server. `/tasks list` shows the ones you have.")
             )
         return task
 
@@ -168,7 +167,7 @@ class Tasks:
         try:
             return await provider.events(task.job_id)
         except ProviderError as error:
-            return [ProviderEvent("", f"not readable just now: {error}")]
+            return [ProviderEvent("", tr("not readable just now: {problem}", problem=said(str(error))))]
 
     async def _hand_over(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
         """A clip that could be posted nowhere is given in the answer, which needs no rights in the channel."""
@@ -177,7 +176,7 @@ class Tasks:
             return
         if task.id in self._handing:
             raise Refusal(
-                "This clip is being made ready already; it comes in the answer you asked for before."
+                tr("This clip is being made ready already; it comes in the answer you asked for before.")
             )
         self._handing.add(task.id)
         try:
@@ -187,7 +186,8 @@ class Tasks:
 
     async def _hand(self, interaction: discord.Interaction[Any], task: Task, content: str) -> None:
         async def give(parcel: Parcel) -> discord.InteractionMessage:
-            lines = [*([_SAVE_IT] if parcel.file else []), *texts.parcel_words(parcel), content]
+            save_it = tr("Here is your clip. Save it: Discord forgets this answer.")
+            lines = [*([save_it] if parcel.file else []), *texts.parcel_words(parcel), content]
             try:
                 return await interaction.edit_original_response(
                     content=texts.cut("\n".join(lines)),
@@ -205,7 +205,8 @@ class Tasks:
         try:
             parcel, sent = await self._packing.send(task, interaction.filesize_limit, give)
         except (NobodyThere, ProviderError):
-            await _answer(interaction, texts.cut(f"{_ONLY_THE_OPERATOR}\n{content}"))
+            theirs = tr("The clip is too large for Discord; the operator has it in the folder `clips`.")
+            await _answer(interaction, texts.cut(f"{theirs}\n{content}"))
             return
         if parcel.file is None:
             return  # the clip stays with the task: a link ends, so it may be asked for again
@@ -214,7 +215,7 @@ class Tasks:
             self._clock(),
             channel_id=sent.channel.id,
             message_id=sent.id,
-            note=f"handed over in an answer to the member, {parcel.change}",
+            note=kept("handed over in an answer to the member, {change}", change=parcel.change),
             problem=HANDED_OVER,
         )
         await self._files.forget_clip(task, linked=parcel.link is not None)
@@ -266,7 +267,7 @@ async def _answer(interaction: discord.Interaction[Any], content: str) -> None:
 
 def _choice(task: Task, catalog: Catalog) -> str:
     """At most 100 characters, as Discord wants it, with the id whole so that it can be typed."""
-    start, end = f"{task.state} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
+    start, end = f"{replies.state_name(task.state)} · {texts.task_format(task, catalog)} · ", f" · {task.id}"
     return start + " ".join(_words(task).split())[: 100 - len(start) - len(end)] + end
 
 

@@ -68,7 +68,7 @@ async def test_tasks_show_links_what_comes_before_and_after(scene: Scene, real_c
     assert await shown(scene, first) == f"**Story:** **this clip** → {link(second)}"
     assert (
         await shown(scene, second)
-        == f"**Story:** {link(first)} → **this clip** → {link(third)} and {link(other)}"
+        == f"**Story:** {link(first)} → **this clip** → {link(third)}, {link(other)}"
     )
     assert await shown(scene, third) == f"**Story:** {link(first)} → {link(second)} → **this clip**"
 
@@ -97,7 +97,7 @@ async def test_a_long_story_is_cut_on_both_sides(scene: Scene, real_clip: bytes)
     assert found is not None
     line = await shown(scene, found)
     assert line.startswith("**Story:** … → [copy0005]")
-    assert line.endswith(" and …")
+    assert line.endswith(", …")
 
 
 async def lengthened(scene: Scene, task: Task, count: int) -> None:
