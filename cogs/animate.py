@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from bot.domain.catalog import Catalog, Format, Mode
 from bot.domain.errors import Refusal
+from bot.domain.language import short, tr, trn
 from bot.posting import texts
 from bot.services.drafts import MENU, Drafts
 from bot.services.requests import PROMPT_LIMIT, Attachment
@@ -90,7 +91,13 @@ class Animate:
             pictures = _Pictures.validate_json(kept)
             number = _chosen(values, "picture") or "0"
             if not (number.isdecimal() and int(number) < len(pictures)):
-                raise Refusal(f"The message had {len(pictures)} pictures, and one of those was not chosen.")
+                raise Refusal(
+                    trn(
+                        "The message had {number} picture, and that one was not chosen.",
+                        "The message had {number} pictures, and one of those was not chosen.",
+                        len(pictures),
+                    )
+                )
             options = {
                 "prompt": str(values.get("prompt", "")),
                 "format": _chosen(values, "format"),
@@ -102,32 +109,34 @@ class Animate:
             await self._video.wish(interaction, Mode.IMAGE, options, [pictures[int(number)]])
 
     def _form(self, menu: int, pictures: Sequence[Attachment]) -> discord.ui.Modal:
-        form = discord.ui.Modal(title=NAME, custom_id=f"{_FORM}{menu}")
+        form = discord.ui.Modal(title=short("Animate image"), custom_id=f"{_FORM}{menu}")
         prompt: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id="prompt", style=discord.TextStyle.paragraph, min_length=1, max_length=PROMPT_LIMIT
         )
-        form.add_item(discord.ui.Label(text="What should happen in the picture?", component=prompt))
+        form.add_item(discord.ui.Label(text=short("What should happen in the picture?"), component=prompt))
         if len(pictures) > 1:
             names = [f"{number}. {picture.name}" for number, picture in enumerate(pictures, 1)]
             listed = [
                 discord.SelectOption(label=name[:_LABEL], value=str(place), default=place == 0)
                 for place, name in enumerate(names)
             ]
-            form.add_item(discord.ui.Label(text="Picture", component=_select("picture", listed)))
-        form.add_item(discord.ui.Label(text="Format", component=_select("format", self._formats())))
-        cameras = [discord.SelectOption(label=name) for name in self._catalog.cameras]
+            form.add_item(discord.ui.Label(text=short("Picture"), component=_select("picture", listed)))
+        form.add_item(discord.ui.Label(text=short("Format"), component=_select("format", self._formats())))
+        cameras = modals.cameras(self._catalog)
         if cameras:
             form.add_item(
                 discord.ui.Label(
-                    text="Camera",
-                    description="Left out, the model decides",
+                    text=short("Camera"),
+                    description=modals.hint(tr("Left out, the model decides")),
                     component=_select("camera", cameras, required=False),
                 )
             )
         form.add_item(
             discord.ui.Label(
-                text="Private",
-                description="Only you see the clip, by direct message; admins can look it up",
+                text=short("Private"),
+                description=modals.hint(
+                    tr("Only you see the clip, by direct message; admins can look it up")
+                ),
                 component=discord.ui.Checkbox(custom_id="private"),
             )
         )
@@ -139,7 +148,7 @@ class Animate:
         default = self._catalog.default(Mode.IMAGE, self._providers, self._default)
         if default is None:
             raise Refusal(
-                "No provider that is switched on makes clips from a picture. The operator can add one."
+                tr("No provider that is switched on makes clips from a picture. The operator can add one.")
             )
         shown = [offer for offer in menu if offer.format != default.format][: CHOICES - 1]
         return [
@@ -197,9 +206,13 @@ def _name(address: str) -> str:
 def _nothing(message: discord.Message) -> str:
     others = [file for part in _parts(message) for file in part.attachments if _kind(file) not in _TAKEN]
     if not others:
-        return "That message has no picture. Choose one with a PNG, JPEG or WebP picture."
-    found = ", ".join(texts.plain(f"{file.filename} ({_kind(file) or 'unknown'})") for file in others[:3])
-    return f"That message has no picture that can be used, only {found}. Choose one with a PNG, JPEG or WebP picture."
+        return tr("That message has no picture. Choose one with a PNG, JPEG or WebP picture.")
+    unknown = tr("unknown")
+    found = ", ".join(texts.plain(f"{file.filename} ({_kind(file) or unknown})") for file in others[:3])
+    return tr(
+        "That message has no picture that can be used, only {files}. Choose one with a PNG, JPEG or WebP picture.",
+        files=found,
+    )
 
 
 def _select(

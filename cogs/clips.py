@@ -9,6 +9,7 @@ import discord
 
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
+from bot.domain.language import short, tr
 from bot.domain.task import Task
 from bot.posting.clip_messages import file_of
 from bot.services.remakes import Remakes
@@ -63,9 +64,9 @@ class Ordering:
         self._catalog = catalog
         self._providers = providers
         self.buttons = [
-            clip_button("again", "Again", self._again),
-            clip_button("edit", "Edit", self._edit),
-            clip_button("continue", "Continue", self._continue),
+            clip_button("again", lambda: short("Again"), self._again),
+            clip_button("edit", lambda: short("Edit"), self._edit),
+            clip_button("continue", lambda: short("Continue"), self._continue),
         ]
 
     async def _again(self, interaction: discord.Interaction[Any], task_id: str) -> None:
@@ -80,7 +81,7 @@ class Ordering:
         # A form must be the first answer, so nothing is acknowledged before.
         task = await self._clip(interaction, task_id)
         await self._remakes.pictures(task)
-        await self._ask(interaction, "Edit", _wish_of(task), partial(self._order_edited, task))
+        await self._ask(interaction, short("Edit"), _wish_of(task), partial(self._order_edited, task))
 
     async def _order_edited(self, task: Task, interaction: discord.Interaction[Any], wish: Wish) -> None:
         if await acknowledge(interaction, ephemeral=False):
@@ -98,7 +99,7 @@ class Ordering:
             format_id=default.format.id if default else None,
         )
         url = file_of(interaction.message)
-        await self._ask(interaction, "Continue", wish, partial(self._order_continued, task, url))
+        await self._ask(interaction, short("Continue"), wish, partial(self._order_continued, task, url))
 
     async def _order_continued(
         self, task: Task, url: str | None, interaction: discord.Interaction[Any], wish: Wish
@@ -125,8 +126,10 @@ async def clip_in_server(tasks: TaskStore, interaction: discord.Interaction[Any]
     """The clip whose button was clicked; `Refusal` where no server is around it."""
     if interaction.guild_id is None:
         raise Refusal(
-            "That needs a server, whose limits and rules say what may be made, and this is a direct message. Use "
-            "`/video` in the server."
+            tr(
+                "That needs a server, whose limits and rules say what may be made, and this is a direct message. Use "
+                "`/video` in the server."
+            )
         )
     return await posted_clip(
         tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
@@ -137,10 +140,15 @@ def message_id(interaction: discord.Interaction[Any]) -> int | None:
     return interaction.message.id if interaction.message else None
 
 
-def clip_button(name: str, label: str, press: Press, style: discord.ButtonStyle = _SECONDARY) -> Button:
+def clip_button(
+    name: str, label: Callable[[], str], press: Press, style: discord.ButtonStyle = _SECONDARY
+) -> Button:
+    """`label` is asked for whenever it is drawn, since each reader has a language."""
     return lasting_button(
         rf"conch:clip:{name}:(?P<task>[a-z0-9]{{1,25}})",
-        lambda task_id: discord.ui.Button(label=label, style=style, custom_id=f"conch:clip:{name}:{task_id}"),
+        lambda task_id: discord.ui.Button(
+            label=label(), style=style, custom_id=f"conch:clip:{name}:{task_id}"
+        ),
         lambda match, _: match["task"],
         press,
     )

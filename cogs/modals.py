@@ -4,10 +4,15 @@ from typing import Any, TypeAlias
 
 import discord
 
+from bot.domain.catalog import Catalog
+from bot.domain.language import tr
+
 #: What was typed, chosen or ticked.
 Value: TypeAlias = str | list[str] | bool
 
 _ROW = discord.ComponentType.action_row.value
+#: Characters that Discord takes below the label of a field, and as an option of a menu.
+_HINT = 100
 
 
 async def show(interaction: discord.Interaction[Any], modal: discord.ui.Modal) -> None:
@@ -17,6 +22,19 @@ async def show(interaction: discord.Interaction[Any], modal: discord.ui.Modal) -
     """
     modal.stop()
     await interaction.response.send_modal(modal)
+
+
+def hint(text: str) -> str:
+    """What stands below a field's label, cut where a language needs more room than there is."""
+    return text[:_HINT]
+
+
+def cameras(catalog: Catalog, chosen: str | None = None) -> list[discord.SelectOption]:
+    """The camera commands, in the words that the reader knows from the choices of `/video`."""
+    return [
+        discord.SelectOption(label=tr(name)[:_HINT], value=name, default=name == chosen)
+        for name in catalog.cameras
+    ]
 
 
 def submitted(interaction: discord.Interaction[Any]) -> tuple[str, dict[str, Value]]:

@@ -5,13 +5,15 @@ from typing import Any
 
 import discord
 
+from bot.domain.language import short
+from cogs import modals
 from cogs.acknowledge import errors_told
 
 _SECONDS = 900
 
 
 class ReasonForm(discord.ui.Modal):
-    """`send` gets the reason. Titles have 45 characters at most, descriptions 100."""
+    """`send` gets the reason. A title has 45 characters at most, and of a description as many as fit are shown."""
 
     def __init__(
         self,
@@ -27,8 +29,10 @@ class ReasonForm(discord.ui.Modal):
         self._reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id="reason", style=discord.TextStyle.paragraph, required=required, max_length=length
         )
-        label = "Reason" if required else "Reason, if there is one"
-        self.add_item(discord.ui.Label(text=label, description=description, component=self._reason))
+        label = short("Reason") if required else short("Reason, if there is one")
+        self.add_item(
+            discord.ui.Label(text=label, description=modals.hint(description), component=self._reason)
+        )
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         async with errors_told(interaction):

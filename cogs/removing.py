@@ -6,6 +6,7 @@ from typing import Any
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import short, tr
 from bot.domain.money import dollars
 from bot.domain.task import Task
 from bot.posting.clip_messages import delete_clip
@@ -25,14 +26,14 @@ class Removing:
     def __init__(self, tasks: TaskStore, removals: Removals) -> None:
         self._tasks = tasks
         self._removals = removals
-        self.button = clip_button("delete", "Delete", self._ask, discord.ButtonStyle.danger)
+        self.button = clip_button("delete", lambda: short("Delete"), self._ask, discord.ButtonStyle.danger)
 
     async def _ask(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         # A form must be the first answer, so nothing is acknowledged before.
         await self._clip(interaction, task_id)
         form = ReasonForm(
-            "Delete this clip for everybody?",
-            "It cannot be brought back, and what it cost stays booked.",
+            short("Delete this clip for everybody?"),
+            tr("It cannot be brought back, and what it cost stays booked."),
             partial(self._delete, task_id),
             required=False,
             length=REASON_LENGTH,
@@ -47,7 +48,11 @@ class Removing:
         user = interaction.user
         cost = await self._removals.removed(task, actor_id=user.id, actor=user.display_name, reason=reason)
         await interaction.edit_original_response(
-            content=f"Deleted. What it cost, {dollars(cost)}, stays booked, and its history stays: `{task.id}`",
+            content=tr(
+                "Deleted. What it cost, {cost}, stays booked, and its history stays: `{task}`",
+                cost=dollars(cost),
+                task=task.id,
+            ),
             allowed_mentions=_SILENT,
         )
 
@@ -66,6 +71,9 @@ async def _may_remove(interaction: discord.Interaction[Any], task: Task) -> None
         await must_be_admin(interaction)
     except Refusal:
         raise Refusal(
-            f"Only <@{task.member_id}>, who asked for this clip, and moderators may delete it: that needs *Manage "
-            "Messages* in this channel. **Report** tells the moderators of it."
+            tr(
+                "Only {member}, who asked for this clip, and moderators may delete it: that needs *Manage Messages* "
+                "in this channel. **Report** tells the moderators of it.",
+                member=f"<@{task.member_id}>",
+            )
         ) from None

@@ -8,6 +8,7 @@ import discord
 
 from bot.domain.clip_reports import ClipReport, Verdict
 from bot.domain.errors import Refusal
+from bot.domain.language import ENGLISH, kept, reading, short, tr
 from bot.domain.money import dollars
 from bot.domain.task import Task
 from bot.posting.clip_messages import delete_clip
@@ -33,10 +34,10 @@ class Reporting:
         self._tasks = tasks
         self._reports = reports
         self._removals = removals
-        self.button = clip_button("report", "Report", self._ask)
+        self.button = clip_button("report", lambda: short("Report"), self._ask)
         self.answers = [
-            _answer_button("delete", "Delete clip", discord.ButtonStyle.danger, self._delete),
-            _answer_button("dismiss", "Dismiss", discord.ButtonStyle.secondary, self._dismiss),
+            _answer_button("delete", lambda: short("Delete clip"), discord.ButtonStyle.danger, self._delete),
+            _answer_button("dismiss", lambda: short("Dismiss"), discord.ButtonStyle.secondary, self._dismiss),
         ]
 
     async def _ask(self, interaction: discord.Interaction[Any], task_id: str) -> None:
@@ -44,8 +45,8 @@ class Reporting:
         task = await clip_in_server(self._tasks, interaction, task_id)
         await self._reports.allowed(task, interaction.user.id)
         form = ReasonForm(
-            "Report this clip",
-            "What is wrong with it? The moderators read this and your name.",
+            short("Report this clip"),
+            tr("What is wrong with it? The moderators read this and your name."),
             partial(self._report, task_id),
             required=True,
             length=REASON_LENGTH,
@@ -57,10 +58,12 @@ class Reporting:
             return
         task = await clip_in_server(self._tasks, interaction, task_id)
         server, report = await self._reports.report(task, interaction.user.id, reason)
-        message_id = await tell(interaction.client, server, report, task, self.answers)
+        message_id = await tell(
+            interaction.client, server, report, task, self.answers, locale=_locale(interaction)
+        )
         await self._reports.told(report, message_id)
         await interaction.edit_original_response(
-            content="Reported: the moderators were told, with your name and your words. Thank you.",
+            content=tr("Reported: the moderators were told, with your name and your words. Thank you."),
             allowed_mentions=_SILENT,
         )
 
@@ -70,26 +73,34 @@ class Reporting:
             await delete_clip(interaction.client, task)
             user = interaction.user
             cost = await self._removals.removed(
-                task, actor_id=user.id, actor=user.display_name, reason=f"reported: {report.reason}"
+                task,
+                actor_id=user.id,
+                actor=user.display_name,
+                reason=kept("reported: {reason}", reason=report.reason),
             )
             await self._decided(interaction, task, report, Verdict.REMOVED)
             await answer(
                 interaction,
-                f"Deleted the clip of <@{task.member_id}>. What it cost, {dollars(cost)}, stays booked; "
-                f"`/admin tasks refund` can give it back. `{task.id}`",
+                tr(
+                    "Deleted the clip of {member}. What it cost, {cost}, stays booked; `/admin tasks refund` can "
+                    "give it back. `{task}`",
+                    member=f"<@{task.member_id}>",
+                    cost=dollars(cost),
+                    task=task.id,
+                ),
             )
 
     async def _dismiss(self, interaction: discord.Interaction[Any], report_id: int) -> None:
         if server_id := await begin(interaction):
             report, task = await self._open(report_id, server_id)
             await self._decided(interaction, task, report, Verdict.DISMISSED)
-            await answer(interaction, f"Dismissed; the clip stays. `{task.id}`")
+            await answer(interaction, tr("Dismissed; the clip stays. `{task}`", task=task.id))
 
     async def _open(self, report_id: int, server_id: int) -> tuple[ClipReport, Task]:
         report = await self._reports.open_report(report_id, server_id)
         task = await self._tasks.get(report.task_id)
         if task is None:
-            raise Refusal("The reported clip is not known any more.")
+            raise Refusal(tr("The reported clip is not known any more."))
         return report, task
 
     async def _decided(
@@ -97,21 +108,26 @@ class Reporting:
     ) -> None:
         decided = await self._reports.decide(report, verdict, interaction.user.id)
         if interaction.message is not None:
-            await interaction.message.edit(
-                content=report_text(decided, task), view=None, allowed_mentions=_SILENT
-            )
+            with reading(_locale(interaction)):
+                text = report_text(decided, task)
+            await interaction.message.edit(content=text, view=None, allowed_mentions=_SILENT)
+
+
+def _locale(interaction: discord.Interaction[Any]) -> str:
+    """The server's: of what is posted for its moderators, whoever made the bot write it."""
+    return interaction.guild_locale.value if interaction.guild_locale else ENGLISH
 
 
 def _answer_button(
     name: str,
-    label: str,
+    label: Callable[[], str],
     style: discord.ButtonStyle,
     press: Callable[[discord.Interaction[Any], int], Awaitable[None]],
 ) -> Button:
     return lasting_button(
         rf"conch:report:{name}:{_ID}",
         lambda report_id: discord.ui.Button(
-            label=label, style=style, custom_id=f"conch:report:{name}:{report_id}"
+            label=label(), style=style, custom_id=f"conch:report:{name}:{report_id}"
         ),
         lambda match, _: int(match["report"]),
         press,

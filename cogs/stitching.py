@@ -6,6 +6,7 @@ from typing import Any
 
 import discord
 
+from bot.domain.language import short, trn
 from bot.domain.task import Task
 from bot.media.join import Film
 from bot.posting import texts
@@ -22,7 +23,7 @@ class Stitching:
     def __init__(self, tasks: TaskStore, stories: Stories) -> None:
         self._tasks = tasks
         self._stories = stories
-        self.button = clip_button("stitch", "Stitch", self._stitch)
+        self.button = clip_button("stitch", lambda: short("Stitch"), self._stitch)
 
     async def _stitch(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
@@ -55,8 +56,21 @@ async def _files(client: discord.Client, parts: Sequence[Task]) -> list[str]:
 def _words(parts: Sequence[Task], film: Film, interaction: discord.Interaction[Any]) -> str:
     links = " · ".join(f"[{number}]({texts.link_of(part)})" for number, part in enumerate(parts, 1))
     seconds = f"{film.milliseconds / 1000:g} s"
-    smaller = ", made smaller to fit here" if film.bytes > interaction.filesize_limit else ""
-    return (
-        f"🎞️ The story of {len(parts)} clips, {seconds}{smaller}, stitched for <@{interaction.user.id}>.\n"
-        f"-# {links}"
-    )
+    member = f"<@{interaction.user.id}>"
+    if film.bytes > interaction.filesize_limit:
+        story = trn(
+            "🎞️ The story of {number} clip, {seconds}, made smaller to fit here, stitched for {member}.",
+            "🎞️ The story of {number} clips, {seconds}, made smaller to fit here, stitched for {member}.",
+            len(parts),
+            seconds=seconds,
+            member=member,
+        )
+    else:
+        story = trn(
+            "🎞️ The story of {number} clip, {seconds}, stitched for {member}.",
+            "🎞️ The story of {number} clips, {seconds}, stitched for {member}.",
+            len(parts),
+            seconds=seconds,
+            member=member,
+        )
+    return f"{story}\n-# {links}"

@@ -8,7 +8,9 @@ import discord
 
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
+from bot.domain.language import named, short, tr
 from bot.services.requests import PROMPT_LIMIT
+from cogs import modals
 from cogs.acknowledge import errors_told
 
 _SECONDS = 900
@@ -64,18 +66,18 @@ class WishForm(discord.ui.Modal):
             custom_id="format", options=_formats(wish, catalog, providers)
         )
         self._camera: discord.ui.Select[Any] = discord.ui.Select(
-            custom_id="camera", options=_cameras(wish, catalog), required=False, min_values=0
+            custom_id="camera", options=modals.cameras(catalog, wish.camera), required=False, min_values=0
         )
         self._enhance: discord.ui.Checkbox[Any] = discord.ui.Checkbox(
             custom_id="enhance", default=wish.enhance
         )
         for text, description, field in (
-            ("Prompt", "What should be seen and how it moves", self._prompt),
-            ("Format", "Model, length, size and price, which you pay", self._format),
-            ("Camera", "How it moves; with none, the model decides", self._camera),
-            ("Enhance", "Let the model add detail to the prompt", self._enhance),
+            (short("Prompt"), tr("What should be seen and how it moves"), self._prompt),
+            (short("Format"), tr("Model, length, size and price, which you pay"), self._format),
+            (short("Camera"), tr("How it moves; with none, the model decides"), self._camera),
+            (short("Enhance"), tr("Let the model add detail to the prompt"), self._enhance),
         ):
-            self.add_item(discord.ui.Label(text=text, description=description, component=field))
+            self.add_item(discord.ui.Label(text=text, description=modals.hint(description), component=field))
 
     async def on_submit(self, interaction: discord.Interaction[Any]) -> None:
         async with errors_told(interaction):
@@ -84,7 +86,7 @@ class WishForm(discord.ui.Modal):
 
     def _take(self) -> None:
         if self._sent:
-            raise Refusal("This form was sent already. Nothing was ordered a second time.")
+            raise Refusal(tr("This form was sent already. Nothing was ordered a second time."))
         self._sent = True
 
     @property
@@ -102,7 +104,12 @@ def _formats(wish: Wish, catalog: Catalog, providers: Sequence[str]) -> list[dis
     """Those of the mode with their prices; the wished one is among them although others are left out."""
     menu = catalog.menu(wish.mode, providers)
     if not menu:
-        raise Refusal(f"No provider that is switched on makes {wish.mode} clips. The operator can add one.")
+        raise Refusal(
+            tr(
+                "No provider that is switched on makes what `/video {mode}` asks for. The operator can add one.",
+                mode=named(wish.mode),
+            )
+        )
     menu.sort(key=lambda offer: offer.format.id != wish.format_id)
     return [
         discord.SelectOption(
@@ -111,10 +118,4 @@ def _formats(wish: Wish, catalog: Catalog, providers: Sequence[str]) -> list[dis
             default=offer.format.id == wish.format_id,
         )
         for offer in menu[:_OPTIONS]
-    ]
-
-
-def _cameras(wish: Wish, catalog: Catalog) -> list[discord.SelectOption]:
-    return [
-        discord.SelectOption(label=name, value=name, default=name == wish.camera) for name in catalog.cameras
     ]
