@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 
 from bot.domain.errors import BotError, StorageError
-from bot.domain.language import read_by
+from bot.domain.language import read_by, said, tr
 from bot.posting import texts
 
 log = logging.getLogger(__name__)
@@ -20,17 +20,31 @@ T = TypeVar("T")
 _TOO_LATE = 10062
 _ALREADY = 40060
 _PRIVATE = "answered in private"
-SORRY = "Something went wrong on our side; the operator's log says more. `/tasks list` shows what was held."
-#: What the error itself says is for whoever runs the bot. A command may have failed after its hold.
-NO_STORAGE = (
-    "The bot's database does not answer just now. Nothing was held unless `/tasks list` shows it; try again in "
-    "a minute."
-)
-CHANGED = (
-    "This command was changed by an update. Reload Discord (Ctrl+R, or restart the app), then send it again."
-)
-#: Shown for a moment: a "thinking" message must be ended before anything can be told in private.
-PRIVATELY = "Answered in private."
+
+
+def sorry() -> str:
+    return tr(
+        "Something went wrong on our side; the operator's log says more. `/tasks list` shows what was held."
+    )
+
+
+def no_storage() -> str:
+    """What the error itself says is for whoever runs the bot. A command may have failed after its hold."""
+    return tr(
+        "The bot's database does not answer just now. Nothing was held unless `/tasks list` shows it; try again in "
+        "a minute."
+    )
+
+
+def changed() -> str:
+    return tr(
+        "This command was changed by an update. Reload Discord (Ctrl+R, or restart the app), then send it again."
+    )
+
+
+def privately() -> str:
+    """Shown for a moment: a "thinking" message must be ended before anything can be told in private."""
+    return tr("Answered in private.")
 
 
 async def acknowledge(
@@ -86,7 +100,9 @@ async def tell(
                 content=text, view=view, embeds=embeds, attachments=files, allowed_mentions=silent
             ),
         )
-    await _try(interaction, interaction.edit_original_response(content=PRIVATELY, view=None, attachments=[]))
+    await _try(
+        interaction, interaction.edit_original_response(content=privately(), view=None, attachments=[])
+    )
     answer = await _try(
         interaction,
         interaction.followup.send(
@@ -127,14 +143,14 @@ async def on_error(interaction: discord.Interaction[Any], error: BaseException) 
     cause = error.__cause__ if isinstance(error, app_commands.CommandInvokeError) else error
     if isinstance(cause, StorageError):
         log.error("interaction %d: %s", interaction.id, cause)
-        await refuse(interaction, NO_STORAGE)
+        await refuse(interaction, no_storage())
         return
     if isinstance(cause, BotError):
-        await refuse(interaction, str(cause))
+        await refuse(interaction, said(str(cause)))
         return
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         log.warning("interaction %d came from an older version of the commands: %s", interaction.id, error)
-        await refuse(interaction, CHANGED)
+        await refuse(interaction, changed())
         return
     log.error("interaction %d failed", interaction.id, exc_info=error)
-    await refuse(interaction, SORRY)
+    await refuse(interaction, sorry())

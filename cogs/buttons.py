@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import discord
 
+from bot.domain.language import short, tr
 from bot.services.requests import Requests
 from cogs.acknowledge import acknowledge, errors_told
 
@@ -46,9 +47,11 @@ def lasting_button(
 def cancel_button(requests: Requests, changed: Callable[[Any], None]) -> Button:
     """The Cancel button of a task. `changed` redraws its progress message."""
 
-    def draw(task_id: str, label: str = "Cancel") -> discord.ui.Button[Any]:
+    def draw(task_id: str, label: str = "") -> discord.ui.Button[Any]:
         return discord.ui.Button(
-            label=label, style=discord.ButtonStyle.secondary, custom_id=f"conch:cancel:{task_id}"
+            label=label or short("Cancel"),
+            style=discord.ButtonStyle.secondary,
+            custom_id=f"conch:cancel:{task_id}",
         )
 
     async def cancel(interaction: discord.Interaction[Any], task_id: str) -> None:
@@ -58,7 +61,9 @@ def cancel_button(requests: Requests, changed: Callable[[Any], None]) -> Button:
             task_id, member_id=interaction.user.id, server_id=interaction.guild_id or 0
         )
         changed(task)
-        await interaction.edit_original_response(content=f"Cancelled; nothing was spent. `{task.id}`")
+        await interaction.edit_original_response(
+            content=tr("Cancelled; nothing was spent. `{task}`", task=task.id)
+        )
 
     return lasting_button(
         r"conch:cancel:(?P<task>[a-z0-9]{1,25})", draw, lambda match, _: match["task"], cancel

@@ -5,6 +5,7 @@ from typing import Any
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 
 
 def role_ids(user: object) -> frozenset[int]:
@@ -21,6 +22,8 @@ def must_know_server(interaction: discord.Interaction[Any]) -> None:
     guild = interaction.client.get_guild(interaction.guild_id)
     if guild is None or guild.unavailable:
         raise Refusal(
-            "Discord has not told me about this server yet, so I cannot look up its rules. Nothing was held or "
-            "changed; try again in a minute. If this stays, an admin must invite me here again."
+            tr(
+                "Discord has not told me about this server yet, so I cannot look up its rules. Nothing was held or "
+                "changed; try again in a minute. If this stays, an admin must invite me here again."
+            )
         )

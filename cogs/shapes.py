@@ -13,6 +13,7 @@ from pydantic.dataclasses import dataclass
 
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import WrongShape
+from bot.domain.language import short, tr
 from bot.domain.money import dollars
 from bot.domain.shapes import Reshaped, Shape
 from bot.media.pictures import preview_of
@@ -26,8 +27,6 @@ log = logging.getLogger(__name__)
 _START: Final = "conch:shape:"
 _CANCEL: Final = "cancel"
 _PRIVATE: Final = ":private"
-_LABELS = {Shape.CROP: "Crop", Shape.PAD: "Pad"}
-_DONE = {Shape.CROP: "Ordered, cropped.", Shape.PAD: "Ordered, padded."}
 
 #: Offers kept in mind, to take their buttons away.
 _REMEMBERED = 1000
@@ -99,13 +98,22 @@ class Shapes:
         count = options["count"]
         price = self._catalog.label(problem.offer)
         if count > 1:
-            price += f" for each of {count} clips, {dollars(count * problem.offer.micros)} together"
+            price = tr(
+                "{price} for each of {count} clips, {total} together",
+                price=price,
+                count=count,
+                total=dollars(count * problem.offer.micros),
+            )
         shown = list(_shown(problem.pictures))
         offer = await tell(
             interaction,
-            f"{problem.found}\nIt can be made to fit: **crop** keeps the middle, **pad** keeps everything before a "
-            f"blurred backdrop.\n**{price}**. Nothing is held until you choose; this stands until "
-            f"<t:{self._drafts.until(SHAPE) // 1000}:t>.",
+            tr(
+                "{found}\nIt can be made to fit: **crop** keeps the middle, **pad** keeps everything before a "
+                "blurred backdrop.\n**{price}**. Nothing is held until you choose; this stands until {until}.",
+                found=problem.found,
+                price=price,
+                until=f"<t:{self._drafts.until(SHAPE) // 1000}:t>",
+            ),
             embeds=[embed for embed, _ in shown],
             files=await asyncio.to_thread(_files, [file for _, file in shown]),
             view=self._view(interaction.id, private=options["private"]),
@@ -137,9 +145,9 @@ class Shapes:
                 await self._place(interaction, _KEPT.validate_json(content), Shape(answer))
         await self._drafts.forget_pictures(draft_id)
         if cancelled:
-            await tell(interaction, "Cancelled; nothing was held.")
+            await tell(interaction, tr("Cancelled; nothing was held."))
         elif offer := self._open.pop(draft_id, None):
-            await _end(offer, _DONE[Shape(answer)])
+            await _end(offer, _ordered(Shape(answer)))
 
     async def _place(self, interaction: discord.Interaction[Any], kept: _Kept, shape: Shape) -> None:
         pictures = [Attachment(one.name, "", 0, file=one.to(shape)) for one in kept.pictures]
@@ -149,11 +157,20 @@ class Shapes:
 def _shown(pictures: Sequence[Reshaped]) -> Iterator[tuple[discord.Embed, tuple[Path, str]]]:
     """What does not fit, in both shapes, as embeds and the small files in them."""
     for number, picture in enumerate(pictures):
-        which = f" · {('first', 'last')[number]} frame" if len(pictures) > 1 else ""
+        which = [tr("last frame") if number else tr("first frame")] if len(pictures) > 1 else []
         for shape in Shape if not picture.fits else ():
             name = f"{number}-{shape}.jpg"
-            embed = discord.Embed(title=f"{_LABELS[shape]}{which}").set_image(url=f"attachment://{name}")
+            title = " · ".join([_label(shape), *which])
+            embed = discord.Embed(title=title).set_image(url=f"attachment://{name}")
             yield embed, (preview_of(Path(picture.to(shape))), name)
+
+
+def _label(shape: Shape) -> str:
+    return short("Crop") if shape is Shape.CROP else short("Pad")
+
+
+def _ordered(shape: Shape) -> str:
+    return tr("Ordered, cropped.") if shape is Shape.CROP else tr("Ordered, padded.")
 
 
 def _files(previews: Sequence[tuple[Path, str]]) -> list[discord.File]:
@@ -174,7 +191,7 @@ def _button(answer: Callable[[discord.Interaction[Any], _Click], Awaitable[None]
     def draw(click: _Click) -> discord.ui.Button[Any]:
         cancels = click.answer == _CANCEL
         return discord.ui.Button(
-            label="Cancel" if cancels else _LABELS[Shape(click.answer)],
+            label=short("Cancel") if cancels else _label(Shape(click.answer)),
             style=discord.ButtonStyle.secondary if cancels else discord.ButtonStyle.primary,
             custom_id=f"{_START}{click.answer}:{click.draft_id}{_PRIVATE if click.private else ''}",
         )

@@ -3,6 +3,7 @@
 import discord
 
 from bot.domain.errors import Refusal
+from bot.domain.language import tr
 from bot.domain.task import Task
 from bot.posting.delivery import is_closed
 
@@ -38,6 +39,9 @@ async def delete_clip(client: discord.Client, task: Task) -> None:
         if not is_closed(error):
             raise
         raise Refusal(
-            f"The bot may not see <#{task.message_channel_id}> any more, so it cannot delete the clip. Allow it "
-            "*View Channel* there, or delete the message yourself."
+            tr(
+                "The bot may not see {channel} any more, so it cannot delete the clip. Allow it *View Channel* "
+                "there, or delete the message yourself.",
+                channel=f"<#{task.message_channel_id}>",
+            )
         ) from error

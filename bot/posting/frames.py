@@ -8,14 +8,13 @@ from typing import TypeVar
 
 import discord
 
+from bot.domain.language import tr
 from bot.domain.task import Frame, Task
 from bot.posting import texts
 from bot.posting.delivery import is_too_large
 
 log = logging.getLogger(__name__)
 
-#: Stands in a message that had to go without its pictures.
-NOT_SHOWN = "-# The pictures are too large to be shown here."
 _NAME = "{}-frame.jpg"
 _Sent = TypeVar("_Sent", bound=discord.Message)
 
@@ -32,7 +31,12 @@ async def with_frames(task: Task, send: Callable[[list[discord.File], str], Awai
         if not files or not is_too_large(error):
             raise
         log.info("task %s: Discord takes no pictures of this size here", task.id)
-    return await send([], NOT_SHOWN)
+    return await send([], not_shown())
+
+
+def not_shown() -> str:
+    """Stands in a message that had to go without its pictures."""
+    return tr("-# The pictures are too large to be shown here.")
 
 
 def noted(content: str, note: str) -> str:

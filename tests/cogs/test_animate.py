@@ -12,7 +12,7 @@ from simcord.interactions import base_payload
 
 from bot.domain.errors import StorageError
 from bot.domain.task import TaskState
-from cogs.acknowledge import NO_STORAGE
+from cogs.acknowledge import no_storage
 from cogs.animate import NAME, pictures_of
 from storage.database import Database
 from tests.cogs.fixtures import Open
@@ -174,7 +174,7 @@ async def test_the_form_comes_at_once_whatever_the_disk_does(
     monkeypatch.setattr(Database, "write", full)
     form = await opened(scene, CAT)
     assert set(fields(form)) == {"prompt", "format", "camera", "private"}
-    assert [one.content for one in form.followups if one.ephemeral] == [NO_STORAGE]
+    assert [one.content for one in form.followups if one.ephemeral] == [no_storage()]
 
 
 # ------------------------------------------------------------------ no picture

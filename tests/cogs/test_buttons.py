@@ -7,7 +7,7 @@ from simcord.components import walk_components
 
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
-from cogs.acknowledge import SORRY
+from cogs.acknowledge import sorry
 from storage.database import Database
 from tests.cogs.scene import Scene, drawn, told
 
@@ -103,7 +103,7 @@ async def test_an_unexpected_error_behind_a_button_is_told_as_such(
         raise RuntimeError("boom")
 
     monkeypatch.setattr(Database, "read_one", broken)
-    assert await click(scene) == SORRY
+    assert await click(scene) == sorry()
 
 
 async def test_a_click_that_came_too_late_cancels_nothing(scene: Scene) -> None:

@@ -8,7 +8,7 @@ import pytest
 from bot.domain.errors import StorageError
 from bot.logs import Redacted
 from bot.services.requests import Requests
-from cogs.acknowledge import CHANGED, SORRY
+from cogs.acknowledge import changed, sorry
 from storage.database import Database
 from tests.cogs.scene import Scene, nothing_happened, told
 
@@ -27,7 +27,7 @@ def broken(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Scene:
 
 async def test_a_bug_is_told_in_private_and_promises_nothing(broken: Scene) -> None:
     words = told(await broken.video())
-    assert words == SORRY
+    assert words == sorry()
     assert not any(word in words.lower() for word in ("refund", "given back", "free", "nothing was"))
     assert await nothing_happened(broken)
 
@@ -85,7 +85,7 @@ async def test_a_failing_database_is_the_operators_to_mend(
 )
 async def test_a_command_from_before_an_update_says_to_reload(scene: Scene, path: str) -> None:
     scene.expects_bugs = True
-    assert told(await scene.raw(path)) == CHANGED
+    assert told(await scene.raw(path)) == changed()
 
 
 # ----------------------------------------------------------- telling in trouble

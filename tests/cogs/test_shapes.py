@@ -10,7 +10,7 @@ from simcord.backend.serializers import message_payload
 from bot.domain.catalog import Format
 from bot.domain.errors import StorageError
 from bot.domain.task import TaskState
-from cogs.acknowledge import NO_STORAGE
+from cogs.acknowledge import no_storage
 from cogs.animate import NAME
 from tests.cogs.fixtures import Open
 from tests.cogs.pictures import picture
@@ -327,7 +327,7 @@ async def test_a_full_disk_at_the_click_uses_nothing_up(
 
     with monkeypatch.context() as patched:
         patched.setattr(scene.app.tasks, "place", full)
-        assert told(await scene.alice.click(offer, label="Crop")) == NO_STORAGE
+        assert told(await scene.alice.click(offer, label="Crop")) == no_storage()
     await scene.alice.click(offer, label="Crop")
     assert [frame.size for frame in frames(scene)] == [(1000, 400)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from bot.demo.standin import Channel, DiscordStandIn, Interaction, Member, Message, Server
-from cogs.acknowledge import PRIVATELY
+from cogs.acknowledge import privately
 from tests.providers.mindvideo_standin import MindVideoStandIn
 
 REPOSITORY = Path(__file__).parents[2]
@@ -155,7 +155,7 @@ class Stage:
 
         def said() -> list[Message]:
             found = [*asked.followups, asked.response]
-            return [message for message in found if message and message.words != PRIVATELY]
+            return [message for message in found if message and message.words != privately()]
 
         await self.until(said)
         return said()[0]

@@ -11,7 +11,7 @@ from simcord.backend.errors import BackendError
 from simcord.http import router
 
 from bot.posting.board import EDIT_SECONDS
-from bot.posting.frames import NOT_SHOWN
+from bot.posting.frames import not_shown
 from tests.cogs.moderators import asking, labels, said, tell
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, says
@@ -58,7 +58,7 @@ async def test_the_worst_picture_is_shown_to_the_member_and_to_moderators(
     await tell(scene)
     for shown in (scene.shown()[0], scene.shown(channel)[0]):
         assert [file["filename"] for file in shown.attachments] == ["first-frame.jpg"]
-        assert NOT_SHOWN not in says(shown)
+        assert not_shown() not in says(shown)
 
 
 async def test_a_progress_message_goes_without_pictures_that_are_too_large(
@@ -70,7 +70,7 @@ async def test_a_progress_message_goes_without_pictures_that_are_too_large(
     assert message.attachments == []
     assert says(message).splitlines()[2:] == [
         "⏳ Waiting, next in line. $0.3294 is held; cancelling is free. `task0002`",
-        NOT_SHOWN,
+        not_shown(),
     ]
     task = await scene.task()
     assert (task.progress_message_id, task.first_frame and task.first_frame.url) == (message.id, None)
@@ -78,7 +78,7 @@ async def test_a_progress_message_goes_without_pictures_that_are_too_large(
     await scene.admin("pause", reason="spam")
     await scene.redraw()
     assert "Paused by an admin" in drawn(scene)
-    assert drawn(scene).endswith(NOT_SHOWN)
+    assert drawn(scene).endswith(not_shown())
 
 
 async def test_a_message_by_the_bots_own_token_goes_without_them_too(scene: Scene, strict: Strict) -> None:
@@ -88,7 +88,7 @@ async def test_a_message_by_the_bots_own_token_goes_without_them_too(scene: Scen
     await scene.app.board.announce(await scene.tasks())
     (message,) = scene.shown()
     assert message.attachments == []
-    assert says(message).endswith(f"`task0002`\n{NOT_SHOWN}")
+    assert says(message).endswith(f"`task0002`\n{not_shown()}")
 
 
 async def test_moderators_are_asked_without_pictures_that_are_too_large(scene: Scene, strict: Strict) -> None:
@@ -98,6 +98,6 @@ async def test_moderators_are_asked_without_pictures_that_are_too_large(scene: S
     await scene.video("image", prompt=prompt, first_frame=("f.png", picture(size=(1200, 1200))))
     await tell(scene)
     (asked,) = said(scene, channel)
-    assert asked.endswith(NOT_SHOWN)
+    assert asked.endswith(not_shown())
     assert labels(scene, channel) == ["Approve", "Decline"]
     assert [file["filename"] for file in scene.shown(channel)[0].attachments] == ["prompt.txt"]
