@@ -1,17 +1,27 @@
 """The Cancel button: it works for ever, for its owner alone, and never promises what cannot be had."""
 
+from gettext import NullTranslations
 from typing import Any
 
 import pytest
 from simcord.components import walk_components
 
+from bot.domain import language
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
 from cogs.acknowledge import sorry
+from cogs.clips import clip_button
 from storage.database import Database
 from tests.cogs.scene import Scene, drawn, told
 
 COMPONENT = 3
+
+
+class Loud(NullTranslations):
+    """A language of capitals."""
+
+    def gettext(self, message: str) -> str:
+        return message.upper()
 
 
 async def click(scene: Scene, member: Any = None, number: int = 0) -> str:
@@ -111,3 +121,14 @@ async def test_a_click_that_came_too_late_cancels_nothing(scene: Scene) -> None:
     scene.env.inject_error("POST", "/interactions/*/callback", status=404, code=10062)
     await press(scene, "conch:cancel:task0001")
     assert (await scene.task()).state is TaskState.HELD
+
+
+def test_a_button_is_labelled_for_whoever_it_is_drawn_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def press(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setitem(language._catalogues, "de", language._Catalogue(Loud(), ()))
+    button = clip_button("again", lambda: language.short("Again"), press)
+    with language.reading("de"):
+        assert button("task0001").item.label == "AGAIN"
+    assert button("task0001").item.label == "Again"

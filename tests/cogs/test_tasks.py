@@ -95,6 +95,12 @@ def test_ten_of_the_longest_lines_fit_into_an_embed(state: TaskState) -> None:
     assert 10 * len(longest) + 9 <= 4096
 
 
+def test_a_reason_is_whole_where_there_is_room() -> None:
+    reason = "the provider says that this picture " + "really " * 8 + "cannot begin a video"
+    one = Found(a_task(state=TaskState.FAILED, problem=reason), Booked())
+    assert f"{reason[1:]}." in line(one, CATALOG, {}, paused=None)
+
+
 async def fill(scene: Scene, clips: int) -> None:
     for number in range(0, clips, 4):
         await scene.video(count=min(4, clips - number))
