@@ -85,11 +85,11 @@ async def test_a_member_who_spent_nothing_reads_how_to_begin_and_what_is_left(sc
     words = await usage(scene)
     assert "Nothing was spent this month. `/video text` makes the first clip." in words
     assert "Today" not in words
-    assert line(words, "your limit for one day") == (
-        f"- your limit for one day over all servers: $0.00 used, $2.00 left of $2.00; it {anew(DAY)}"
+    assert line(words, "Your limit for one day") == (
+        f"- Your limit for one day over all servers: $0.00 used, $2.00 left of $2.00; it {anew(DAY)}"
     )
     assert line(words, "budget") == (
-        "- the operator's budget for this server for one month: $0.00 used, $50.00 left of $50.00; "
+        "- The operator's budget for this server for one month: $0.00 used, $50.00 left of $50.00; "
         f"it {anew(JANUARY * DAY)}"
     )
 
@@ -101,7 +101,7 @@ async def test_spent_and_held_are_told_apart_and_by_model(scene: Scene) -> None:
     assert line(words, "**Today**") == "**Today**: $0.3294 spent, $0.225 held"
     assert line(words, "**This month**") == "**This month**: $0.3294 spent, $0.225 held"
     assert "- Hailuo 2.3: $0.3294 spent, $0.00 held\n- Hailuo 02: $0.00 spent, $0.225 held\n" in words
-    assert "$0.5544 used, $1.4456 left of $2.00" in line(words, "your limit")
+    assert "$0.5544 used, $1.4456 left of $2.00" in line(words, "Your limit")
 
 
 async def test_what_was_given_back_is_as_if_never_held(scene: Scene) -> None:
@@ -109,14 +109,14 @@ async def test_what_was_given_back_is_as_if_never_held(scene: Scene) -> None:
     await scene.alice.slash(scene.channel, "tasks cancel", task="task0001")
     words = await usage(scene)
     assert "Nothing was spent this month" in words
-    assert "$0.00 used" in line(words, "your limit")
+    assert "$0.00 used" in line(words, "Your limit")
 
 
 async def test_a_refund_is_shown_and_gives_the_member_room_but_not_the_budget(scene: Scene) -> None:
     await refund(scene, await scene.succeeded(), 100_000)
     words = await usage(scene)
     assert line(words, "**Today**") == "**Today**: $0.3294 spent, $0.10 of it refunded, $0.00 held"
-    assert "$0.3294 used" in line(words, "your limit")
+    assert "$0.3294 used" in line(words, "Your limit")
     assert "$0.3294 used" in line(words, "budget for this server")
 
 
@@ -124,7 +124,7 @@ async def test_others_are_counted_in_the_budget_alone(scene: Scene) -> None:
     await scene.succeeded()
     words = await usage(scene, scene.bob)
     assert "Nothing was spent this month" in words
-    assert "$0.00 used" in line(words, "your limit")
+    assert "$0.00 used" in line(words, "Your limit")
     assert "$0.3294 used" in line(words, "budget for this server")
 
 
@@ -132,7 +132,7 @@ async def test_nothing_is_left_below_zero(open_bot: Open) -> None:
     async with open_bot(user_daily_limit=400_000) as scene:
         await scene.succeeded()
         await scene.restart(user_daily_limit=100_000)
-        assert "$0.3294 used, $0.00 left of $0.10" in line(await usage(scene), "your limit")
+        assert "$0.3294 used, $0.00 left of $0.10" in line(await usage(scene), "Your limit")
 
 
 async def test_the_answer_is_private_and_mentions_nobody(scene: Scene) -> None:
@@ -156,10 +156,10 @@ async def test_every_limit_that_decides_is_told_by_its_name(scene: Scene) -> Non
     await limit(scene, 6 * DOLLAR, scope=Scope.ROLE, period=Period.TOTAL, subject=str(role.id))
     await limit(scene, 7 * DOLLAR, scope=Scope.SERVER)
     words = await usage(scene, artist)
-    assert "$4.00 left of $4.00" in line(words, f"the limit of your role <@&{role.id}> for one day")
-    assert "of $5.00" in line(words, "your own limit in this server for one month")
+    assert "$4.00 left of $4.00" in line(words, f"The limit of your role <@&{role.id}> for one day")
+    assert "of $5.00" in line(words, "Your own limit in this server for one month")
     assert line(words, f"<@&{role.id}> in total").endswith("of $6.00; it never starts anew")
-    assert "of $7.00" in line(words, "- this server's budget for one day")
+    assert "of $7.00" in line(words, "- This server's budget for one day")
     assert "each member" not in words  # the role's goes before it
 
 
@@ -168,9 +168,9 @@ async def test_beside_a_limit_above_the_operators_it_says_what_the_operator_allo
     await limit(scene, 70 * DOLLAR, scope=Scope.SERVER, period=Period.MONTH)
     words = await usage(scene)
     assert "$3.00 left of $3.00, but the operator allows only $2.00; it starts" in line(
-        words, "your own limit"
+        words, "Your own limit"
     )
-    assert "of $70.00, but the operator allows only $50.00; it" in line(words, "this server's budget")
+    assert "of $70.00, but the operator allows only $50.00; it" in line(words, "This server's budget")
     assert words.count("but the operator") == 2
 
 
@@ -179,7 +179,7 @@ async def test_a_role_of_others_decides_nothing(scene: Scene) -> None:
     await limit(scene, 3 * DOLLAR)
     await limit(scene, 4 * DOLLAR, scope=Scope.ROLE, subject=str(role.id))
     words = await usage(scene)
-    assert "of $3.00" in line(words, "this server's limit for each member for one day")
+    assert "of $3.00" in line(words, "This server's limit for each member for one day")
     assert "role" not in words
 
 
@@ -228,7 +228,7 @@ async def test_after_midnight_the_day_is_new_and_the_month_goes_on(scene: Scene)
     words = await usage(scene)
     assert line(words, "**Today**") == "**Today**: $0.00 spent, $0.00 held"
     assert line(words, "**This month**").startswith("**This month**: $0.3294 spent")
-    assert anew(2 * DAY) in line(words, "your limit")
+    assert anew(2 * DAY) in line(words, "Your limit")
 
 
 async def test_a_clip_counts_on_the_day_of_its_hold_although_it_ends_later(scene: Scene) -> None:
@@ -265,12 +265,12 @@ async def test_the_servers_calendar_decides_and_the_operators_stays_in_utc(scene
     words = await usage(scene)
     assert r"by the calendar of America/New\_York" in words
     assert anew(5 * HOUR) in line(words, "each member")
-    assert anew(DAY) in line(words, "your limit")
+    assert anew(DAY) in line(words, "Your limit")
     await scene.pass_time(5 * HOUR)
     words = await usage(scene)
     assert "Nothing was spent this month" in words
     assert "$0.00 used" in line(words, "each member")
-    assert "$0.3294 used" in line(words, "your limit")
+    assert "$0.3294 used" in line(words, "Your limit")
 
 
 async def test_a_day_on_which_the_clocks_go_forward_is_an_hour_shorter(
@@ -298,7 +298,7 @@ async def test_an_admin_sees_what_a_member_spent_here(scene: Scene, charts: list
     words = await usage(scene, scene.carol, member=scene.alice)
     assert f"What the clips of <@{scene.alice.id}> cost in this server" in words
     assert "**Today**: $0.3294 spent, $0.10 of it refunded, $0.00 held" in words
-    assert "$0.2294 used, $2.7706 left of $3.00" in line(words, "their own limit in this server for one day")
+    assert "$0.2294 used, $2.7706 left of $3.00" in line(words, "Their own limit in this server for one day")
     assert sum(charts[0].series[0].micros) == CLIP - 100_000
 
 
@@ -308,7 +308,7 @@ async def test_an_admin_sees_the_limit_of_the_members_role(scene: Scene) -> None
     await limit(scene, 4 * DOLLAR, scope=Scope.ROLE, subject=str(role.id))
     await limit(scene, 5 * DOLLAR, scope=Scope.ROLE, subject=str(scene.bosses.id))
     words = await usage(scene, scene.carol, member=artist)
-    assert f"the limit of their role <@&{role.id}> for one day: $0.00 used, $4.00 left" in words
+    assert f"The limit of their role <@&{role.id}> for one day: $0.00 used, $4.00 left" in words
     assert "$5.00" not in words
 
 
@@ -337,7 +337,7 @@ async def test_every_server_shows_its_own_alone(scene: Scene, charts: list[Chart
     await there.alice.slash(there.channel, "video text", prompt="a whale", format=CHEAP)
     own = await usage(scene)
     assert "Nothing was spent this month" in own
-    assert "$0.225 used" in line(own, "your limit for one day over all servers")
+    assert "$0.225 used" in line(own, "Your limit for one day over all servers")
     assert "$0.00 used" in line(own, "budget for this server")
     seen = await usage(scene, scene.carol, member=scene.alice)
     assert "Nothing was spent this month.\n" in seen
