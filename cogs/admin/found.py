@@ -2,10 +2,10 @@
 
 from bot.domain.catalog import Catalog
 from bot.domain.language import tr
-from bot.domain.search import Age, Found, Search
+from bot.domain.search import Age, Found, Search, Stage
 from bot.domain.task import HANDED_OVER, Task, TaskState
 from bot.posting import texts
-from cogs.finding import STAGE_NAMES, money
+from cogs.finding import money, stage_name
 
 
 def age(chosen: Age) -> str:
@@ -24,8 +24,8 @@ def looked_for(search: Search) -> str:
     """Such as "tasks of <@70> · waiting · the last hour"."""
     member = f"<@{search.member_id}>"
     parts = [tr("tasks of {member}", member=member) if search.member_id else tr("tasks of this server")]
-    if search.stage in STAGE_NAMES:
-        parts.append(STAGE_NAMES[search.stage])
+    if search.stage is not Stage.ANY:
+        parts.append(stage_name(search.stage))
     return " · ".join(filter(None, [*parts, age(search.age)]))
 
 
