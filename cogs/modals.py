@@ -4,8 +4,8 @@ from typing import Any, TypeAlias
 
 import discord
 
+from bot.domain import language
 from bot.domain.catalog import Catalog
-from bot.domain.language import tr
 
 #: What was typed, chosen or ticked.
 Value: TypeAlias = str | list[str] | bool
@@ -31,8 +31,9 @@ def hint(text: str) -> str:
 
 def cameras(catalog: Catalog, chosen: str | None = None) -> list[discord.SelectOption]:
     """The camera commands, in the words that the reader knows from the choices of `/video`."""
+    # These words are found with the command's choices.
     return [
-        discord.SelectOption(label=tr(name)[:_HINT], value=name, default=name == chosen)
+        discord.SelectOption(label=language.tr(name)[:_HINT], value=name, default=name == chosen)
         for name in catalog.cameras
     ]
 
