@@ -181,7 +181,7 @@ def texts_in(file: Path) -> Iterator[str]:
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") in SPEAKING:
             text = node.args[0]
             if isinstance(text, ast.Constant):
-                yield text.value
+                yield str(text.value)
             else:  # `short` hands its own argument on, in the module of these functions alone
                 assert file.name == "language.py", f"{file}:{node.lineno} speaks what is no literal"
 
