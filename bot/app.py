@@ -232,7 +232,9 @@ async def build(
             clock=clock,
             new_id=make_id,
         )
-        client = await stack.enter_async_context(Conch(stores.marks, monotonic))
+        client = await stack.enter_async_context(
+            Conch(stores.marks, monotonic, user_installs=settings.user_installs)
+        )
 
         def under_clip(task: Task) -> discord.ui.View:
             return clip_buttons.view(task)
@@ -391,17 +393,20 @@ def _keeping(settings: Settings) -> Keeping:
 def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:
     stores, kept = core.stores, core.files.kept
     remakes = Remakes(core.catalog, core.downloads, kept, providers=core.enabled)
-    ordering = clips.Ordering(stores.tasks, remakes, placing, core.catalog, core.enabled)
+    clicked = clips.Clicked(stores.tasks, direct=core.settings.user_installs)
+    ordering = clips.Ordering(clicked, remakes, placing, core.catalog, core.enabled)
     removals = Removals(stores.removals, stores.tasks, core.files, core.clock, core.signals.changed)
     reports = ClipReports(stores.clip_reports, stores.servers, core.clock)
     removing = Removing(stores.tasks, removals)
     reporting = Reporting(stores.tasks, reports, removals)
     stories = Stories(stores.stories, core.downloads, kept)
     return clips.ClipButtons(
-        under_clips=[*ordering.buttons, removing.button, reporting.button],
+        ordering=ordering.buttons,
         delete=removing.button,
-        stitch=Stitching(stores.tasks, stories).button,
+        report=reporting.button,
+        stitch=Stitching(clicked, stories).button,
         elsewhere=reporting.answers,
+        direct=core.settings.user_installs,
     )
 
 
@@ -456,7 +461,8 @@ def _admin(
     group = app_commands.Group(
         name=admin.rights.NAME,
         description="Limits, access, spending and switches of this server",
-        guild_only=True,
+        allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=False, private_channel=False),
+        allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
         default_permissions=admin.rights.NEEDED,
     )
     parts: Sequence[_Commands] = [

@@ -51,16 +51,15 @@ class Conch(commands.Bot):
     #: From the first login on.
     overrides: rights.Overrides
 
-    def __init__(self, marks: MarkStore, monotonic: Callable[[], float]) -> None:
+    def __init__(self, marks: MarkStore, monotonic: Callable[[], float], *, user_installs: bool) -> None:
         super().__init__(
             command_prefix=(),
             help_command=None,
             intents=discord.Intents(guilds=True),
             tree_cls=_Tree,
-            # Where the bot is no member it knows no channels and can post nothing.
-            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=user_installs),
             allowed_contexts=app_commands.AppCommandContext(
-                guild=True, dm_channel=False, private_channel=False
+                guild=True, dm_channel=user_installs, private_channel=user_installs
             ),
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,

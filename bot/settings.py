@@ -53,6 +53,7 @@ class Settings(BaseModel):
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
     runware_safety: bool = False
+    user_installs: bool = False
     gmi_organization: str | None = None
     keep_prompts_days: int = 180
     keep_clips_days: int = 30
@@ -160,6 +161,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
         novita_webhooks=read.parsed("NOVITA_WEBHOOKS", _yes_or_no, base.novita_webhooks),
         runware_safety=read.parsed("RUNWARE_SAFETY", _yes_or_no, base.runware_safety),
+        user_installs=read.parsed("USER_INSTALLS", _yes_or_no, base.user_installs),
         keep_prompts_days=read.parsed("KEEP_PROMPTS_DAYS", _whole(1, 3650), base.keep_prompts_days),
         keep_clips_days=read.parsed("KEEP_CLIPS_DAYS", _whole(1, 3650), base.keep_clips_days),
         operator_contact=read.parsed("OPERATOR_CONTACT", _contact, None),

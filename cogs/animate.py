@@ -17,6 +17,7 @@ from bot.services.drafts import MENU, Drafts
 from bot.services.requests import PROMPT_LIMIT, Attachment
 from cogs import modals
 from cogs.acknowledge import acknowledge, errors_told
+from cogs.people import out_of_reach, server_of
 from cogs.video import CHOICES, Video
 
 NAME: Final = "Animate image"
@@ -62,7 +63,7 @@ class Animate:
         await self._drafts.keep(
             interaction.id,
             MENU,
-            server_id=interaction.guild_id or 0,
+            server_id=server_of(interaction),
             member_id=interaction.user.id,
             content=_Pictures.dump_json(pictures).decode(),
         )
@@ -78,13 +79,13 @@ class Animate:
     async def _order(
         self, interaction: discord.Interaction[Any], menu: int, values: dict[str, modals.Value]
     ) -> None:
-        private = values.get("private") is True
+        private = values.get("private") is True or out_of_reach(interaction)
         if not await acknowledge(interaction, ephemeral=private):
             return
         async with self._drafts.used(
             menu,
             MENU,
-            server_id=interaction.guild_id or 0,
+            server_id=server_of(interaction),
             member_id=interaction.user.id,
             by=interaction.id,
         ) as kept:
@@ -164,7 +165,6 @@ class Animate:
 
 def command(animate: Animate) -> app_commands.ContextMenu:
     @app_commands.context_menu(name=NAME)
-    @app_commands.guild_only()
     async def menu(interaction: discord.Interaction[Any], message: discord.Message) -> None:
         await animate.open(interaction, message)
 

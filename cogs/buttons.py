@@ -9,6 +9,7 @@ import discord
 from bot.domain.language import short, tr
 from bot.services.requests import Requests
 from cogs.acknowledge import acknowledge, errors_told
+from cogs.people import server_of
 
 M = TypeVar("M")
 
@@ -58,7 +59,7 @@ def cancel_button(requests: Requests, changed: Callable[[Any], None]) -> Button:
         if not await acknowledge(interaction, ephemeral=True):
             return
         task = await requests.cancel(
-            task_id, member_id=interaction.user.id, server_id=interaction.guild_id or 0
+            task_id, member_id=interaction.user.id, server_id=server_of(interaction) or None
         )
         changed(task)
         await interaction.edit_original_response(

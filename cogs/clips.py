@@ -10,6 +10,7 @@ import discord
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.errors import Refusal
 from bot.domain.language import short, tr
+from bot.domain.servers import NO_SERVER
 from bot.domain.task import Task
 from bot.posting.clip_messages import file_of
 from bot.services.remakes import Remakes
@@ -27,24 +28,57 @@ _SECONDARY = discord.ButtonStyle.secondary
 
 @dataclass(frozen=True, slots=True)
 class ClipButtons:
-    """Those that stand under every posted clip, the one under clips of a story, and those that they lead to."""
+    """Those that stand under posted clips, the one under clips of a story, and those that they lead to.
 
-    under_clips: Sequence[Button]
+    `direct`: clips may be ordered in direct messages too.
+    """
+
+    ordering: Sequence[Button]
     delete: Button
+    report: Button
     stitch: Button
     elsewhere: Sequence[Button]
+    direct: bool
 
     @property
     def all(self) -> list[Button]:
-        return [*self.under_clips, self.stitch, *self.elsewhere]
+        return [*self.ordering, self.delete, self.report, self.stitch, *self.elsewhere]
 
     def view(self, task: Task) -> discord.ui.View:
-        """What stands under a clip; under a private one only what works in direct messages."""
-        shown = [self.delete] if task.private else self.under_clips
+        """What stands under a clip; in direct messages only what works there, where no moderators are either."""
+        alone = task.private or task.server_id == NO_SERVER
+        story = [self.stitch] if task.parent_id else []
+        if not alone:
+            shown = [*self.ordering, self.delete, self.report, *story]
+        elif self.direct:
+            shown = [*self.ordering, self.delete, *story]
+        else:
+            shown = [self.delete]
         view = discord.ui.View(timeout=None)
-        for button in [*shown, *([self.stitch] if task.parent_id and not task.private else [])]:
+        for button in shown:
             view.add_item(button(task.id))
         return view
+
+
+class Clicked:
+    """Finds the clip whose button was clicked to order something; `direct` as in `ClipButtons`."""
+
+    def __init__(self, tasks: TaskStore, *, direct: bool) -> None:
+        self._tasks = tasks
+        self._direct = direct
+
+    async def clip(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
+        """`Refusal` where no server is around it and one is needed."""
+        if interaction.guild_id is None and not self._direct:
+            raise Refusal(
+                tr(
+                    "That needs a server, whose limits and rules say what may be made, and this is a direct message. "
+                    "Use `/video` in the server."
+                )
+            )
+        return await posted_clip(
+            self._tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
+        )
 
 
 class Ordering:
@@ -52,13 +86,13 @@ class Ordering:
 
     def __init__(
         self,
-        tasks: TaskStore,
+        clicked: Clicked,
         remakes: Remakes,
         placing: Video,
         catalog: Catalog,
         providers: Sequence[str],
     ) -> None:
-        self._tasks = tasks
+        self._clicked = clicked
         self._remakes = remakes
         self._placing = placing
         self._catalog = catalog
@@ -72,14 +106,14 @@ class Ordering:
     async def _again(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
             return
-        task = await self._clip(interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         with self._remakes.once(interaction.user.id, task.id):
             order = order_of(interaction, task.mode, _wish_of(task).options)
             await self._placing.order(interaction, await self._remakes.again(task, order))
 
     async def _edit(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         # A form must be the first answer, so nothing is acknowledged before.
-        task = await self._clip(interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         await self._remakes.pictures(task)
         await self._ask(interaction, short("Edit"), _wish_of(task), partial(self._order_edited, task))
 
@@ -89,7 +123,7 @@ class Ordering:
             await self._placing.order(interaction, await self._remakes.edited(task, order))
 
     async def _continue(self, interaction: discord.Interaction[Any], task_id: str) -> None:
-        task = await self._clip(interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         default = self._catalog.default(Mode.IMAGE, self._providers, task.format)
         wish = replace(
             _wish_of(task),
@@ -117,23 +151,6 @@ class Ordering:
     ) -> None:
         form = WishForm(title, wish, self._catalog, self._providers, send)
         await interaction.response.send_modal(form)
-
-    async def _clip(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
-        return await clip_in_server(self._tasks, interaction, task_id)
-
-
-async def clip_in_server(tasks: TaskStore, interaction: discord.Interaction[Any], task_id: str) -> Task:
-    """The clip whose button was clicked; `Refusal` where no server is around it."""
-    if interaction.guild_id is None:
-        raise Refusal(
-            tr(
-                "That needs a server, whose limits and rules say what may be made, and this is a direct message. Use "
-                "`/video` in the server."
-            )
-        )
-    return await posted_clip(
-        tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
-    )
 
 
 def message_id(interaction: discord.Interaction[Any]) -> int | None:

@@ -15,6 +15,7 @@ from bot.posting import texts
 from bot.services.pages import PAGE
 from cogs.finding import money, stage_name
 from cogs.pages import NEWER, Code, Turn
+from cogs.people import server_of
 
 #: Characters of a stranger's words in a line that would else be too long, before escapes.
 _REASON = 80
@@ -50,7 +51,7 @@ def _write(turn: Turn) -> str:
 def _read(match: re.Match[str], interaction: discord.Interaction[Any]) -> Turn:
     mode = None if match["mode"] == _ANY else Mode(match["mode"])
     search = Search(
-        interaction.guild_id or 0,
+        server_of(interaction),
         int(match["at"]),
         interaction.user.id,
         Stage(match["stage"]),

@@ -6,6 +6,7 @@ import discord
 
 from bot.domain.errors import Refusal
 from bot.domain.language import tr
+from bot.domain.servers import NO_SERVER
 
 
 def role_ids(user: object) -> frozenset[int]:
@@ -17,8 +18,32 @@ def role_ids(user: object) -> frozenset[int]:
     return frozenset(getattr(user, "_roles", ()))
 
 
+def server_of(interaction: discord.Interaction[Any]) -> int:
+    """The id of the server whose rules and limits hold.
+
+    `NO_SERVER` in direct messages, and where the member has installed the bot and the server has not.
+    """
+    return NO_SERVER if interaction.guild_id is None or _brought_along(interaction) else interaction.guild_id
+
+
+def out_of_reach(interaction: discord.Interaction[Any]) -> bool:
+    """Whether the bot may answer here but post nothing: in others' direct messages, and in servers it is not in."""
+    return interaction.context.private_channel or _brought_along(interaction)
+
+
+def _brought_along(interaction: discord.Interaction[Any]) -> bool:
+    return interaction.is_user_integration() and not interaction.is_guild_integration()
+
+
+def roles_here(interaction: discord.Interaction[Any]) -> frozenset[int]:
+    """The ids of the roles that count where the member is; a strange server's do not."""
+    return role_ids(interaction.user) if server_of(interaction) != NO_SERVER else frozenset()
+
+
 def must_know_server(interaction: discord.Interaction[Any]) -> None:
     """`Refusal` while a channel's category is not known, or a server's name: after every start, and in an outage."""
+    if server_of(interaction) == NO_SERVER:
+        return
     guild = interaction.client.get_guild(interaction.guild_id)
     if guild is None or guild.unavailable:
         raise Refusal(

@@ -18,7 +18,7 @@ from bot.services.removals import Removals
 from cogs.acknowledge import acknowledge
 from cogs.admin.answers import answer, begin
 from cogs.buttons import Button, lasting_button
-from cogs.clips import clip_button, clip_in_server
+from cogs.clips import Clicked, clip_button
 from cogs.reasons import ReasonForm
 from storage.tasks import TaskStore
 
@@ -32,6 +32,7 @@ class Reporting:
 
     def __init__(self, tasks: TaskStore, reports: ClipReports, removals: Removals) -> None:
         self._tasks = tasks
+        self._clicked = Clicked(tasks, direct=False)  # where there are no moderators, nobody can be told
         self._reports = reports
         self._removals = removals
         self.button = clip_button("report", lambda: short("Report"), self._ask)
@@ -42,7 +43,7 @@ class Reporting:
 
     async def _ask(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         # A form must be the first answer, so nothing is acknowledged before.
-        task = await clip_in_server(self._tasks, interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         await self._reports.allowed(task, interaction.user.id)
         form = ReasonForm(
             short("Report this clip"),
@@ -56,7 +57,7 @@ class Reporting:
     async def _report(self, task_id: str, interaction: discord.Interaction[Any], reason: str) -> None:
         if not await acknowledge(interaction, ephemeral=True):
             return
-        task = await clip_in_server(self._tasks, interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         server, report = await self._reports.report(task, interaction.user.id, reason)
         message_id = await tell(
             interaction.client, server, report, task, self.answers, locale=_locale(interaction)

@@ -21,6 +21,7 @@ from bot.services.drafts import SHAPE, Drafts
 from bot.services.requests import Attachment
 from cogs.acknowledge import acknowledge, tell
 from cogs.buttons import Button, lasting_button
+from cogs.people import server_of
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Shapes:
         await self._drafts.keep(
             interaction.id,
             SHAPE,
-            server_id=interaction.guild_id or 0,
+            server_id=server_of(interaction),
             member_id=interaction.user.id,
             content=_KEPT.dump_json(kept).decode(),
         )
@@ -137,7 +138,7 @@ class Shapes:
         async with self._drafts.used(
             draft_id,
             SHAPE,
-            server_id=interaction.guild_id or 0,
+            server_id=server_of(interaction),
             member_id=interaction.user.id,
             by=interaction.id,
         ) as content:

@@ -13,22 +13,21 @@ from bot.posting import texts
 from bot.posting.clip_messages import posted_file
 from bot.services.stories import Stories, gone
 from cogs.acknowledge import acknowledge
-from cogs.clips import clip_button, clip_in_server
-from storage.tasks import TaskStore
+from cogs.clips import Clicked, clip_button
 
 _SILENT = discord.AllowedMentions.none()
 
 
 class Stitching:
-    def __init__(self, tasks: TaskStore, stories: Stories) -> None:
-        self._tasks = tasks
+    def __init__(self, clicked: Clicked, stories: Stories) -> None:
+        self._clicked = clicked
         self._stories = stories
         self.button = clip_button("stitch", lambda: short("Stitch"), self._stitch)
 
     async def _stitch(self, interaction: discord.Interaction[Any], task_id: str) -> None:
         if not await acknowledge(interaction, ephemeral=interaction.guild_id is None):
             return
-        task = await clip_in_server(self._tasks, interaction, task_id)
+        task = await self._clicked.clip(interaction, task_id)
         with self._stories.once(interaction.user.id):
             parts = await self._stories.parts(task)
             urls = await _files(interaction.client, parts)

@@ -24,6 +24,7 @@ from cogs import own_list, replies
 from cogs.acknowledge import acknowledge
 from cogs.finding import STAGE_NAMES, known
 from cogs.pages import Turn, page_button, view_of
+from cogs.people import server_of
 from cogs.story_words import AFTER, BEFORE, story_line
 from storage.ledger import LedgerStore
 from storage.searches import SearchStore
@@ -73,7 +74,7 @@ class Tasks:
         if not await acknowledge(interaction, ephemeral=True):
             return
         search = Search(
-            interaction.guild_id or 0,
+            server_of(interaction),
             self._clock(),
             interaction.user.id,
             known(Stage, "state", stage or Stage.ANY),
@@ -135,7 +136,7 @@ class Tasks:
         if not await acknowledge(interaction, ephemeral=True):
             return
         task = await self._requests.cancel(
-            task_id.strip(), member_id=interaction.user.id, server_id=interaction.guild_id or 0
+            task_id.strip(), member_id=interaction.user.id, server_id=server_of(interaction)
         )
         self._changed(task)
         await _answer(interaction, tr("Cancelled; nothing was spent. `{task}`", task=task.id))
@@ -144,7 +145,7 @@ class Tasks:
         self, interaction: discord.Interaction[Any], typed: str, *, running: bool
     ) -> list[app_commands.Choice[str]]:
         """The member's own newest tasks; one quick read, as Discord waits three seconds at most."""
-        tasks = await self._tasks.of_member(interaction.user.id, interaction.guild_id or 0, limit=100)
+        tasks = await self._tasks.of_member(interaction.user.id, server_of(interaction), limit=100)
         return self.choices([task for task in tasks if not (running and task.state in FINAL)], typed)
 
     def choices(self, tasks: Sequence[Task], typed: str) -> list[app_commands.Choice[str]]:
@@ -154,10 +155,8 @@ class Tasks:
 
     async def _own(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
         task = await self._tasks.get(task_id.strip())
-        if task is None or (task.member_id, task.server_id) != (interaction.user.id, interaction.guild_id):
-            raise Refusal(
-                tr("There is no such task of yours in this server. `/tasks list` shows the ones you have.")
-            )
+        if task is None or (task.member_id, task.server_id) != (interaction.user.id, server_of(interaction)):
+            raise Refusal(tr("There is no such task of yours here. `/tasks list` shows the ones you have."))
         return task
 
     async def _theirs(self, task: Task) -> list[ProviderEvent]:
@@ -224,7 +223,7 @@ class Tasks:
 
 
 def group(tasks: Tasks) -> app_commands.Group:
-    commands = app_commands.Group(name="tasks", description="Look after your videos", guild_only=True)
+    commands = app_commands.Group(name="tasks", description="Look after your videos")
 
     @commands.command(
         name="list", description="Your videos here, newest first: where they are and what they cost"

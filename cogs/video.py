@@ -10,11 +10,12 @@ from discord import app_commands
 
 from bot.domain.catalog import Catalog, Mode, Offer
 from bot.domain.errors import WrongShape
+from bot.domain.servers import NO_SERVER
 from bot.posting.board import Board
 from bot.services.drafts import Drafts
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
-from cogs.people import must_know_server, role_ids
+from cogs.people import must_know_server, out_of_reach, roles_here, server_of
 from cogs.shapes import Shapes
 from storage.tasks import TaskStore
 
@@ -65,6 +66,7 @@ class Video:
         options: dict[str, Any],
         attachments: Sequence[discord.Attachment] = (),
     ) -> None:
+        options = {**options, "private": options["private"] or out_of_reach(interaction)}
         if await acknowledge(interaction, ephemeral=options["private"]):
             files = [Attachment(file.filename, file.url, file.size) for file in attachments]
             await self.wish(interaction, mode, options, files)
@@ -77,8 +79,6 @@ class Video:
         pictures: Sequence[Attachment] = (),
     ) -> None:
         """As `order`, of the options of a command or form: a picture of the wrong shape is offered in others."""
-        if interaction.guild_id is None:
-            return
         try:
             await self.order(interaction, order_of(interaction, mode, options, pictures))
         except WrongShape as problem:
@@ -109,7 +109,7 @@ class Video:
 
 def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_commands.Group:
     """The command group, its choices made from the catalog and the providers that are switched on."""
-    commands = app_commands.Group(name="video", description="Make short videos", guild_only=True)
+    commands = app_commands.Group(name="video", description="Make short videos")
 
     def options(mode: Mode) -> Callable[[F], F]:
         return _options(catalog, catalog.menu(mode, providers))
@@ -213,10 +213,11 @@ def order_of(
     pictures: Sequence[Attachment] = (),
 ) -> Order:
     """The options as an order of the member's, to be made where the member is."""
+    server_id = server_of(interaction)
     return Order(
         interaction_id=interaction.id,
-        server_id=interaction.guild_id or 0,
-        server_name=interaction.guild.name if interaction.guild else "",
+        server_id=server_id,
+        server_name=interaction.guild.name if interaction.guild and server_id != NO_SERVER else "",
         channel_id=interaction.channel_id or 0,
         member_id=interaction.user.id,
         mode=mode,
@@ -225,10 +226,10 @@ def order_of(
         camera=options["camera"],
         count=options["count"],
         enhance=options["enhance"],
-        private=options["private"],
+        private=options["private"] or out_of_reach(interaction),
         attachments=tuple(pictures),
         upload_limit=interaction.filesize_limit,
-        role_ids=role_ids(interaction.user),
+        role_ids=roles_here(interaction),
         around_ids=_around(interaction.channel),
     )
 

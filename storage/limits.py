@@ -19,6 +19,7 @@ from bot.domain.limits import (
     window,
 )
 from bot.domain.money import dollars
+from bot.domain.servers import NO_SERVER
 from bot.domain.task import Task
 from storage import audit, servers
 from storage.database import Database, Transaction
@@ -107,6 +108,8 @@ def _deciding(
 
 def _concerns(limit: Limit, case: Case) -> bool:
     """Whether an operator's limit is meant for this case; which of the admins' decides is another question."""
+    if limit.scope is Scope.SERVER and case.server_id == NO_SERVER:
+        return False
     subjects = {Scope.MEMBER: case.member_id, Scope.SERVER: case.server_id, Scope.PROVIDER: case.provider}
     return limit.server_id != OPERATOR or limit.subject in {"", str(subjects.get(limit.scope))}
 

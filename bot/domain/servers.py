@@ -6,6 +6,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 DEFAULT_ZONE = "UTC"
 APPROVAL_HOURS = 24
+#: Stands for the server of clips asked for where none is around: in direct messages, or by a member who installed the
+#: bot for themselves. It has no admins, no rules and no budget; what the operator lets a member spend holds.
+NO_SERVER = 0
 
 
 @dataclass(frozen=True, slots=True)

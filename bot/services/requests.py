@@ -160,13 +160,14 @@ class Requests:
             prompt=prompt,
         )
 
-    async def cancel(self, task_id: str, *, member_id: int, server_id: int) -> Task:
-        """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more."""
+    async def cancel(self, task_id: str, *, member_id: int, server_id: int | None) -> Task:
+        """Cancel one's own task while nothing was paid; `Refusal` says why it cannot be any more.
+
+        `server_id` is None where its own message is clicked, which may stand in direct messages.
+        """
         task = await self._tasks.get(task_id)
-        if task is None or task.server_id != server_id or task.member_id != member_id:
-            raise Refusal(
-                tr("There is no such task of yours in this server. `/tasks list` shows the ones you have.")
-            )
+        if task is None or task.member_id != member_id or server_id not in {None, task.server_id}:
+            raise Refusal(tr("There is no such task of yours here. `/tasks list` shows the ones you have."))
         if task.state is not TaskState.HELD:
             raise Refusal(_too_late(task))
         try:

@@ -13,7 +13,8 @@ import discord
 
 from bot.domain.errors import Refusal
 from bot.domain.language import tr
-from cogs.people import must_know_server, role_ids
+from bot.domain.servers import NO_SERVER
+from cogs.people import must_know_server, role_ids, server_of
 
 NAME = "admin"
 NEEDED = discord.Permissions(manage_guild=True)
@@ -118,7 +119,7 @@ def _failed(reading: asyncio.Task[_Pair]) -> bool:
 
 async def must_be_admin(interaction: discord.Interaction[Any]) -> None:
     """`Refusal` for everybody whom the server does not let use `/admin`, and where that cannot be told."""
-    if interaction.guild_id is None or not await _may(interaction):
+    if server_of(interaction) == NO_SERVER or not await _may(interaction):
         raise Refusal(
             tr(
                 "That is for this server's admins: it needs the permission *Manage Server*, or the `/admin` command "

@@ -144,13 +144,16 @@ class Scene:
 
     async def raw(self, path: str, *, member: Any = None, **options: Any) -> Any:
         """A command with values that no honest client would send. Pairs are (type, value)."""
+        return await self.emit(2, self.command(path, **options), member=member)
+
+    def command(self, path: str, **options: Any) -> dict[str, Any]:
+        """What an interaction says of a command. Pairs are (type, value)."""
         name, *nested = path.split()
         command = self.env.backend.find_command(name, self.guild.id, type=1)
         leaf = [{"name": key, "type": kind, "value": value} for key, (kind, value) in options.items()]
         for part in reversed(nested):
             leaf = [{"name": part, "type": 1, "options": leaf}]
-        data = {"id": command["id"], "name": name, "type": 1, "options": leaf}
-        return await self.emit(2, data, member=member)
+        return {"id": command["id"], "name": name, "type": 1, "options": leaf}
 
     async def emit(self, kind: int, data: dict[str, Any], *, member: Any = None, **more: Any) -> Any:
         record, payload = base_payload(

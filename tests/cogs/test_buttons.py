@@ -59,7 +59,7 @@ async def test_after_it_the_progress_message_is_one_line_without_a_button(scene:
 
 async def test_another_member_cannot_cancel(scene: Scene) -> None:
     await scene.video()
-    assert "There is no such task of yours in this server." in await click(scene, scene.bob)
+    assert "There is no such task of yours here." in await click(scene, scene.bob)
     assert (await scene.task()).state is TaskState.HELD
 
 

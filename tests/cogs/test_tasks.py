@@ -242,7 +242,7 @@ async def test_a_provider_without_a_history_does_not_spoil_the_answer(
 @pytest.mark.parametrize("task_id", ["task0001", "zzz", "' OR 1=1 --", "`@everyone`", "x" * 100])
 async def test_other_members_and_unknown_ids_are_refused_alike(scene: Scene, task_id: str) -> None:
     await scene.video()
-    refusal = "There is no such task of yours in this server. `/tasks list` shows the ones you have."
+    refusal = "There is no such task of yours here. `/tasks list` shows the ones you have."
     assert told(await show(scene, task_id, scene.bob)) == refusal
     assert await cancel(scene, task_id, scene.bob) == refusal
 
