@@ -17,7 +17,7 @@ from typing import Any
 import bot.catalog
 from bot.domain.catalog import Mode
 from bot.domain.parcel import Parcel
-from bot.domain.ports import Job, Posted, Provider, ProviderEvent, Report
+from bot.domain.ports import Gallery, Job, Posted, Provider, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
 from bot.providers.base import OneByOne
@@ -94,7 +94,9 @@ class Nobody:
     def upload_limit(self, task: Task) -> int:  # noqa: ARG002 - the protocol's
         return 0
 
-    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
+    async def deliver(
+        self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None
+    ) -> Posted:
         raise NotImplementedError
 
 

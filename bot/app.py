@@ -236,8 +236,8 @@ async def build(
             Conch(stores.marks, monotonic, user_installs=settings.user_installs)
         )
 
-        def under_clip(task: Task) -> discord.ui.View:
-            return clip_buttons.view(task)
+        def under_clip(task: Task) -> Sequence[discord.ui.Item[Any]]:
+            return clip_buttons.of(task)
 
         cancel_button = buttons.cancel_button(requests, signals.changed)
         timetable = Timetable(_rules(settings), clock, await _forecast(stores.tasks))

@@ -44,7 +44,7 @@ class ClipButtons:
     def all(self) -> list[Button]:
         return [*self.ordering, self.delete, self.report, self.stitch, *self.elsewhere]
 
-    def view(self, task: Task) -> discord.ui.View:
+    def of(self, task: Task) -> list[discord.ui.Item[Any]]:
         """What stands under a clip; in direct messages only what works there, where no moderators are either."""
         alone = task.private or task.server_id == NO_SERVER
         story = [self.stitch] if task.parent_id else []
@@ -54,10 +54,7 @@ class ClipButtons:
             shown = [*self.ordering, self.delete, *story]
         else:
             shown = [self.delete]
-        view = discord.ui.View(timeout=None)
-        for button in shown:
-            view.add_item(button(task.id))
-        return view
+        return [button(task.id) for button in shown]
 
 
 class Clicked:
@@ -132,7 +129,7 @@ class Ordering:
             camera=None,
             format_id=default.format.id if default else None,
         )
-        url = file_of(interaction.message)
+        url = file_of(interaction.message, task)
         await self._ask(interaction, short("Continue"), wish, partial(self._order_continued, task, url))
 
     async def _order_continued(

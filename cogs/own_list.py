@@ -76,7 +76,7 @@ def looked_for(search: Search) -> str:
 
 def nothing(search: Search) -> str:
     if search.stage is Stage.ANY and search.mode is None:
-        return tr("You have made no clips in this server yet. `/video text` makes the first.")
+        return tr("You have made no clips here yet. `/video text` makes the first.")
     return tr("Nothing was found. Looked for: {wanted}.", wanted=looked_for(search))
 
 

@@ -21,7 +21,7 @@ def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None)
     """For the member; or for an admin who asks about the member with this id."""
     own, zone = member_id is None, texts.plain(usage.zone)
     if own:
-        lines = [tr("What your clips cost in this server, by the calendar of {zone}:", zone=zone)]
+        lines = [tr("What your clips cost here, by the calendar of {zone}:", zone=zone)]
     else:
         lines = [
             tr(
@@ -47,7 +47,7 @@ def words(usage: MemberUsage, catalog: Catalog, *, member_id: int | None = None)
             *(_limit(one, [other.limit for other in usage.limits], own=own) for one in personal_first),
         ]
     else:
-        lines.append(tr("No limit of this server applies."))
+        lines.append(tr("No limit applies here."))
     if not own:
         lines.append(tr("-# The operator's limit counts in all servers: only the member is shown it."))
     return texts.cut("\n".join(lines))
@@ -57,7 +57,7 @@ def chart(usage: MemberUsage, catalog: Catalog) -> Chart:
     limit = usage.daily_limit
     amounts = by_model(usage.rows, usage.days, lambda row: row.borne)
     return Chart(
-        tr("Spent and held in this server, last 30 days"),
+        tr("Spent and held here, last 30 days"),
         usage.days,
         tuple(Series(catalog.model_label(model), micros) for model, micros in amounts.items()),
         limit,

@@ -18,7 +18,7 @@ from bot.domain.errors import (
     ProviderError,
 )
 from bot.domain.parcel import Parcel
-from bot.domain.ports import Job, Posted, ProviderEvent, Report
+from bot.domain.ports import Gallery, Job, Posted, ProviderEvent, Report
 from bot.domain.published import Published
 from bot.domain.task import Frame, Task, TaskState
 from bot.providers.downloads import LinkExpired
@@ -390,7 +390,9 @@ class RecordingAnnouncer:
     def upload_limit(self, task: Task) -> int:
         return self.limit
 
-    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
+    async def deliver(
+        self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None
+    ) -> Posted:
         self.asked.append((task.id, again))
         self.parcels.append(parcel)
         if parcel.file and not _is_video(parcel.file):

@@ -120,6 +120,13 @@ class Posted:
     picture_urls: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """The message for the clips of one command; `posted` is where one of them stands already, if any does."""
+
+    posted: Posted | None = None
+
+
 class Announcer(Protocol):
     """The Discord side of a task's life, as the engine sees it."""
 
@@ -132,8 +139,10 @@ class Announcer(Protocol):
     def upload_limit(self, task: Task) -> int:
         """Bytes that a file in the task's channel may have, as far as Discord has told."""
 
-    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
-        """Post the clip as a new message. `again`: an earlier try may have posted it, so look for that first.
+    async def deliver(
+        self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None
+    ) -> Posted:
+        """Post the clip, to its `gallery` where that has room. `again`: an earlier try may have, so look first.
 
         `TooLarge` where Discord does not take the file, `NobodyThere` where neither the channel nor the member can
         be reached; other `DeliveryError`s pass.

@@ -1,11 +1,13 @@
 """How words of ours and of others are put together."""
 
+from bot.domain.language import tr
+
 _ENDINGS = (".", "!", "?", "…", "。", "！", "？")
 
 
 def sentence(text: str) -> str:
     """Somebody's words, with a full stop where no mark ends them already."""
-    return text if text.endswith(_ENDINGS) else f"{text}."
+    return text if text.endswith(_ENDINGS) else tr("{words}.", words=text)
 
 
 def capitalised(text: str) -> str:

@@ -12,12 +12,12 @@ import aiohttp
 import discord
 
 from bot.domain.catalog import Catalog
-from bot.domain.errors import DeliveryError, StorageError
+from bot.domain.errors import StorageError
 from bot.domain.language import reading, short
 from bot.domain.ports import Posted
 from bot.domain.task import FINAL, Task, TaskState
 from bot.posting import texts
-from bot.posting.delivery import Delivery
+from bot.posting.delivery import Delivery, refused, unreachable
 from bot.posting.frames import shown_pictures, with_frames
 from bot.posting.progress import Progress, Row, picture_urls
 from bot.services.timetable import Timetable
@@ -76,7 +76,7 @@ class Board(Delivery):
         catalog: Catalog,
         *,
         cancel_button: Callable[[str, str], discord.ui.Item[Any]],
-        clip_buttons: Callable[[Task], discord.ui.View],
+        clip_buttons: Callable[[Task], Sequence[discord.ui.Item[Any]]],
         timetable: Timetable,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -132,9 +132,9 @@ class Board(Delivery):
             with reading(first.language):
                 sent = sent or await with_frames(first, send)
         except discord.HTTPException as error:
-            raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+            raise refused(error) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
+            raise unreachable(error) from error
         self._was_drawn(message)
         return Posted(sent.channel.id, sent.id, picture_urls(sent))
 

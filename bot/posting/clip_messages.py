@@ -5,19 +5,20 @@ import discord
 from bot.domain.errors import Refusal
 from bot.domain.language import tr
 from bot.domain.task import Task
+from bot.posting import galleries
 from bot.posting.delivery import is_closed
 
 
-def file_of(message: discord.Message | None) -> str | None:
-    """Where Discord has the file of a clip's message; None where that is a link to somewhere else."""
+def file_of(message: discord.Message | None, task: Task) -> str | None:
+    """Where Discord has the file of a clip in its message; None where that is a link to somewhere else."""
     files = message.attachments if message else []
-    return next((file.url for file in files if (file.content_type or "video/").startswith("video/")), None)
+    return next((file.url for file in files if galleries.is_of(file, task)), None)
 
 
 async def posted_file(client: discord.Client, task: Task) -> str | None:
     """The same for a clip whose message is not at hand; None also where that is gone or closed to the bot."""
     try:
-        return file_of(await _message(client, task).fetch())
+        return file_of(await _message(client, task).fetch(), task)
     except discord.HTTPException as error:
         if not is_closed(error):
             raise
@@ -30,9 +31,15 @@ def _message(client: discord.Client, task: Task) -> discord.PartialMessage:
 
 
 async def delete_clip(client: discord.Client, task: Task) -> None:
-    """Delete a clip's message; one that is gone already is as good. `Refusal` where the channel is closed to us."""
+    """Delete a clip's message, or take the clip out of the one it shares with others.
+
+    One that is gone already is as good. `Refusal` where the channel is closed to us.
+    """
     try:
-        await _message(client, task).delete()
+        async with galleries.turn(task.message_id or 0):
+            message = await _message(client, task).fetch()
+            changes = galleries.without_clip(message, task)
+            await (message.delete() if changes is None else message.edit(**changes))
     except discord.NotFound:
         return
     except discord.HTTPException as error:

@@ -3,21 +3,23 @@
 import asyncio
 import io
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import discord
 
 from bot.domain.catalog import Catalog
 from bot.domain.errors import DeliveryError, NobodyThere, TooLarge
+from bot.domain.language import kept, reading
 from bot.domain.parcel import Parcel
-from bot.domain.ports import Posted
+from bot.domain.ports import Gallery, Posted
 from bot.domain.task import Task
 from bot.media import kinds
-from bot.posting import texts
+from bot.posting import galleries, texts
 from bot.posting.progress import words_of
 
 log = logging.getLogger(__name__)
@@ -33,6 +35,8 @@ _TOO_LARGE = 40005
 _DESCRIPTION_LENGTH = 1000
 #: Not for ever: a refusal may be a passing fault, and limits change.
 _REMEMBERED_SECONDS = 3600
+#: An edit notifies nobody, and Discord slows down those of older messages (code 30046).
+_GALLERY_OPEN = timedelta(minutes=50)
 
 
 class Delivery:
@@ -44,7 +48,7 @@ class Delivery:
         catalog: Catalog,
         monotonic: Callable[[], float],
         *,
-        clip_buttons: Callable[[Task], discord.ui.View],
+        clip_buttons: Callable[[Task], Sequence[discord.ui.Item[Any]]],
     ) -> None:
         self._client = client
         self._catalog = catalog
@@ -68,31 +72,78 @@ class Delivery:
         server = None if task.private else self._client.get_guild(task.server_id)
         return max(LEAST_LIMIT, server.filesize_limit if server else 0)
 
-    async def deliver(self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool) -> Posted:
-        """Post to the channel, else to the member; `NobodyThere` where both are closed to the bot.
+    async def deliver(
+        self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None
+    ) -> Posted:
+        """Add it to its gallery, else post to the channel, else to the member.
 
-        `TooLarge` where the open one of them takes no such file. A private clip is the member's alone: no channel
-        ever sees it.
+        `NobodyThere` where both are closed to the bot, `TooLarge` where the open one of them takes no such file. A
+        private clip is the member's alone: no channel ever sees it.
         """
         self._must_be_logged_in()
         reasons: list[str] = []
         try:
-            if again and (earlier := await self._posted_before(task)):
-                return _posted(earlier)
-            async for place in self._places(task, reasons):
-                try:
-                    async with asyncio.timeout(_SECONDS):
-                        return _posted(await self._send(place, task, parcel, cost_micros))
-                except discord.HTTPException as error:
-                    if is_too_large(error) and parcel.file:
-                        raise await self._refuse_size(task, parcel.file, place) from error
-                    note_closed(error, reasons)
+            with reading(task.language):
+                if again and (earlier := await self._posted_before(task)):
+                    return _posted(earlier)
+                if gallery and gallery.posted:
+                    added = await self._add(task, parcel, gallery.posted, cost_micros)
+                    if added:
+                        return gallery.posted
+                message = self._message_of(task, parcel, cost_micros, several=gallery is not None)
+                async for place in self._places(task, reasons):
+                    try:
+                        async with asyncio.timeout(_SECONDS):
+                            return _posted(await self._send(place, task, parcel, message))
+                    except discord.HTTPException as error:
+                        if is_too_large(error) and parcel.file:
+                            raise await self._refuse_size(task, parcel.file, place) from error
+                        note_closed(error, reasons)
         except discord.HTTPException as error:
-            raise DeliveryError(f"Discord answered {error.status} (code {error.code})") from error
+            raise refused(error) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise DeliveryError(f"Discord could not be reached ({type(error).__name__})") from error
-        places = "direct messages are" if task.private else "the channel and direct messages are"
-        raise NobodyThere(f"{places} closed to the bot ({'; '.join(reasons)})")
+            raise unreachable(error) from error
+        raise NobodyThere(_closed(task, "; ".join(reasons)))
+
+    async def _add(self, task: Task, parcel: Parcel, gallery: Posted, cost_micros: int) -> bool:
+        """Whether the clip stands in its gallery now, or stood there since an earlier try.
+
+        Not where that has no room, is gone, or so old that nobody would see what is added to it.
+        """
+        if parcel.file is None:
+            return False
+        place = self._client.get_partial_messageable(gallery.channel_id, guild_id=task.server_id)
+        lines = texts.clip_lines(task, self._catalog, cost_micros=cost_micros, parcel=parcel, several=True)
+        try:
+            async with galleries.turn(gallery.message_id), asyncio.timeout(_SECONDS):
+                message = await place.fetch_message(gallery.message_id)
+                if galleries.carries(message, task):
+                    return True
+                changes = galleries.with_clip(message, task, lines, self._clip_buttons(task))
+                if changes is None or discord.utils.utcnow() - message.created_at > _GALLERY_OPEN:
+                    return False
+                files = await asyncio.to_thread(attachments, task, parcel)
+                await message.edit(
+                    **changes,
+                    attachments=[*message.attachments, *files],
+                    allowed_mentions=discord.AllowedMentions.none(),
+                )
+        except discord.HTTPException as error:
+            if is_too_large(error):
+                raise await self._refuse_size(task, parcel.file, place) from error
+            if not is_closed(error):
+                raise
+            return False
+        return True
+
+    def _message_of(self, task: Task, parcel: Parcel, cost_micros: int, *, several: bool) -> dict[str, Any]:
+        buttons = self._clip_buttons(task)
+        return {
+            "content": texts.ready_message(
+                task, self._catalog, cost_micros=cost_micros, parcel=parcel, several=several
+            ),
+            "view": galleries.view_of(buttons, task.ordinal + 1 if several else None),
+        }
 
     async def _places(self, task: Task, reasons: list[str]) -> AsyncIterator[discord.abc.Messageable]:
         if not task.private:
@@ -110,18 +161,19 @@ class Delivery:
             allowed = self._boosts(task)
             smallest = min(size, self._smallest_refused(task, allowed) or size)
             self._refused[task.server_id, allowed] = (smallest, self._monotonic() + _REMEMBERED_SECONDS)
-        return TooLarge(f"Discord takes no file of {size:,} bytes there", limit=below(size, allowed))
+        return TooLarge(
+            kept("Discord takes no file of {size:,} bytes there", size=size), limit=below(size, allowed)
+        )
 
     async def _send(
-        self, place: discord.abc.Messageable, task: Task, parcel: Parcel, cost_micros: int
+        self, place: discord.abc.Messageable, task: Task, parcel: Parcel, message: Mapping[str, Any]
     ) -> discord.Message:
         mentions = discord.AllowedMentions(
             everyone=False, roles=False, users=[discord.Object(task.member_id)], replied_user=False
         )
         return await place.send(
-            texts.ready_message(task, self._catalog, cost_micros=cost_micros, parcel=parcel),
+            **message,
             files=await asyncio.to_thread(attachments, task, parcel),
-            view=self._clip_buttons(task),
             # Makes Discord return the first message when a lost answer makes discord.py send it twice.
             nonce=task.id[:_NONCE_LENGTH],
             allowed_mentions=mentions,
@@ -129,7 +181,7 @@ class Delivery:
 
     def _must_be_logged_in(self) -> None:
         if self._client.user is None:
-            raise DeliveryError("Discord has not let the bot in yet")
+            raise DeliveryError(kept("Discord has not let the bot in yet"))
 
     async def _posted_before(self, task: Task) -> discord.Message | None:
         """The clip's message, from a try whose answer was lost longer ago than nonces last.
@@ -155,7 +207,7 @@ class Delivery:
             async for message in own_messages(self._client, place, since):
                 # A prompt may contain any words, but not begin a message.
                 words = words_of(message)
-                carries = words.startswith(texts.ready_head(task))
+                carries = words.startswith((texts.ready_head(task), texts.ready_head(task, several=True)))
                 if f"`{task.id}`" in words and carries is carries_clip:
                     return message
         except discord.Forbidden:
@@ -174,6 +226,22 @@ async def own_messages(
         async for message in place.history(after=after, limit=_SEARCHED, oldest_first=oldest_first):
             if message.author.id == me:
                 yield message
+
+
+def refused(error: discord.HTTPException) -> DeliveryError:
+    return DeliveryError(
+        kept("Discord answered {status} (code {code})", status=error.status, code=error.code)
+    )
+
+
+def unreachable(error: Exception) -> DeliveryError:
+    return DeliveryError(kept("Discord could not be reached ({error})", error=type(error).__name__))
+
+
+def _closed(task: Task, reasons: str) -> str:
+    if task.private:
+        return kept("direct messages are closed to the bot ({reasons})", reasons=reasons)
+    return kept("the channel and direct messages are closed to the bot ({reasons})", reasons=reasons)
 
 
 def is_closed(error: discord.HTTPException) -> bool:

@@ -209,23 +209,33 @@ def _price(task: Task) -> str:
     return dollars(task.price_micros)
 
 
-def ready_head(task: Task) -> str:
-    """How the message that carries a clip begins; no other message of the bot does."""
-    return tr("{who} your clip is ready.", who=f"<@{task.member_id}>")
+def ready_head(task: Task, *, several: bool = False) -> str:
+    """How the message that carries a clip begins, or `several`; no other message of the bot does."""
+    who = f"<@{task.member_id}>"
+    return tr("{who} your clips are ready.", who=who) if several else tr("{who} your clip is ready.", who=who)
 
 
-def ready_message(task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel) -> str:
-    """The message that carries a finished clip, or the link to it."""
+def ready_message(
+    task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel, several: bool = False
+) -> str:
+    """The message that carries a finished clip, or the link to it; the first of `several` that will."""
+    return "\n".join(
+        [
+            ready_head(task, several=several),
+            quoted(task.prompt, task.camera, length=700),
+            *clip_lines(task, catalog, cost_micros=cost_micros, parcel=parcel, several=several),
+        ]
+    )
+
+
+def clip_lines(task: Task, catalog: Catalog, *, cost_micros: int, parcel: Parcel, several: bool) -> list[str]:
+    """What is said of one clip; the last line ends with its id and nothing else does."""
     paid = dollars(cost_micros)
     if cost_micros > task.price_micros:
         paid = tr("{price} (more than was held)", price=paid)
-    lines = [
-        ready_head(task),
-        quoted(task.prompt, task.camera, length=700),
-        *parcel_words(parcel),
-        f"-# {task_format(task, catalog)} · {paid} · {provider_label(task, catalog)} · `{task.id}`",
-    ]
-    return "\n".join(lines)
+    number = f"{task.ordinal + 1}. " if several else ""
+    label = f"{number}{task_format(task, catalog)}"
+    return [*parcel_words(parcel), f"-# {label} · {paid} · {provider_label(task, catalog)} · `{task.id}`"]
 
 
 def parcel_words(parcel: Parcel) -> list[str]:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from bot.domain.errors import (
     BotError,
@@ -16,8 +17,8 @@ from bot.domain.errors import (
 )
 from bot.domain.language import kept
 from bot.domain.parcel import Change, Parcel
-from bot.domain.ports import Announcer, Posted, Provider
-from bot.domain.task import Task, switched_off
+from bot.domain.ports import Announcer, Gallery, Posted, Provider
+from bot.domain.task import HANDED_OVER, Task, TaskState, switched_off
 from bot.media import clips
 from bot.media.clips import ClipInfo
 from bot.providers.downloads import LinkExpired
@@ -53,16 +54,29 @@ class Delivering:
         self._packing = packing
         self._timetable = timetable
         self._paces = paces
+        self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def deliver(self, task: Task) -> None:
         try:
             info = await self._fetch(task)
-            again = task.posting_since is not None
+        except (ProviderError, NotAVideo, StorageError) as error:
+            await self._later(task, error)
+            return
+        # The clips of one command go into one message, one after the other.
+        async with self._turns.setdefault(task.interaction_id, asyncio.Lock()):
+            await self._post(task, info)
+
+    async def _post(self, task: Task, info: ClipInfo | None) -> None:
+        again = task.posting_since is not None
+        try:
+            gallery = await self._gallery(task)
             cost = await self._tasks.cost(task.id)
 
             async def post(parcel: Parcel) -> Posted:
                 marked = await self._tasks.posting(task, self._timetable.now())
-                return await self._announcer.deliver(marked, parcel, cost_micros=cost, again=again)
+                return await self._announcer.deliver(
+                    marked, parcel, cost_micros=cost, again=again, gallery=gallery
+                )
 
             parcel, posted = await self._packing.send(
                 task, self._announcer.upload_limit(task), post, info=info
@@ -85,6 +99,17 @@ class Delivering:
         # A message from before a crash may carry a link that this try did not need.
         await self._files.forget_clip(task, linked=again or parcel.link is not None)
         await self._files.forget_pictures(task)
+
+    async def _gallery(self, task: Task) -> Gallery | None:
+        """The message of all the clips of a command that asked for several."""
+        every = await self._tasks.of_interaction(task.interaction_id)
+        if len(every) == 1:
+            return None
+        posted = [one for one in every if one.state is TaskState.DELIVERED and one.problem != HANDED_OVER]
+        newest = max(posted, key=lambda one: one.changed_at, default=None)
+        if newest is None:
+            return Gallery()
+        return Gallery(Posted(newest.message_channel_id or 0, newest.message_id or 0))
 
     async def _fetch(self, task: Task) -> ClipInfo | None:
         """The clip on disk, checked to be a playable video; what is known of it where it has just come."""

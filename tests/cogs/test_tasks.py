@@ -181,7 +181,7 @@ async def test_whoever_clicks_sees_the_own_tasks_alone(scene: Scene) -> None:
     click = f"conch:own:older:any:any:{10**13}:task0002"
     assert ids(page(await press(scene, click))) == ["task0001"]
     there = await press(scene, click, scene.bob)
-    assert told(there) == "You have made no clips in this server yet. `/video text` makes the first."
+    assert told(there) == "You have made no clips here yet. `/video text` makes the first."
     await scene.bob.slash(scene.channel, "video text", prompt="bob's own")
     there = await press(scene, click, scene.bob)
     assert (ids(page(there)), labels(there)) == (["task0003"], [])

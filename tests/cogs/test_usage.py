@@ -193,7 +193,7 @@ async def test_what_others_limits_and_the_operators_budgets_are_is_not_told(open
 
 async def test_without_any_limit_it_says_so(scene: Scene) -> None:
     await LimitStore(scene.app.database).set_operators([])
-    assert "No limit of this server applies." in await usage(scene)
+    assert "No limit applies here." in await usage(scene)
 
 
 async def test_many_models_and_limits_are_one_message(scene: Scene) -> None:
@@ -399,7 +399,7 @@ async def test_the_chart_is_a_picture_beside_the_words(scene: Scene, monkeypatch
     (picture,) = result.response.attachments
     assert (picture.filename, picture.description) == (
         "spending.png",
-        "Spent and held in this server, last 30 days",
+        "Spent and held here, last 30 days",
     )
     blob = scene.env.backend.cdn.get(picture.url)
     with Image.open(io.BytesIO(blob)) as image:
