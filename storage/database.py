@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -242,7 +243,9 @@ class Database(Reads):
         """
         self._must_be_open()
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._writer.put(_Work(work, answer))
+        # In the caller's context, although on another thread: a refusal in it speaks the caller's language.
+        context = copy_context()
+        self._writer.put(_Work(lambda tx: context.run(work, tx), answer))
         return await answer
 
     async def empty_log(self) -> bool:

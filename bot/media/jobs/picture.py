@@ -81,11 +81,10 @@ def opened(path: Path, max_bytes: int, name: str) -> Iterator[tuple[Image.Image,
     except _BROKEN as error:
         raise Refused(
             kept(
-                "{file} is a {kind} picture that is damaged or cut short ({reason}). Open it, save it again and "
+                "{file} is a {kind} picture that is damaged or cut short. Open it, save it again and "
                 "attach that.",
                 file=name,
                 kind=kind,
-                reason=_reason(error),
             )
         ) from error
 
@@ -291,7 +290,3 @@ def save(picture: Image.Image, target: Path, max_bytes: int, name: str) -> int:
 
 def _megabytes(number: int) -> str:
     return f"{number / 1_000_000:.1f}"
-
-
-def _reason(error: Exception) -> str:
-    return str(error).split("\n")[0][:100] or type(error).__name__
