@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from bot.domain.language import tr, trn
 from bot.domain.money import dollars
 from bot.domain.privacy import Keeping
+from bot.domain.prose import together
 from bot.posting import texts
 from bot.services.privacy import Overview
 from bot.services.retention import Erased
@@ -55,7 +56,7 @@ def _kinds(found: Overview) -> list[str]:
         one.tasks,
     )
     return [
-        " ".join([videos, *_of_which(one.open, one.erased)]),
+        together(videos, *_of_which(one.open, one.erased)),
         trn(
             "- **{number:,} picture** on disk, for videos that begin or end with it.",
             "- **{number:,} pictures** on disk, for videos that begin or end with them.",

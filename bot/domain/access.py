@@ -9,7 +9,7 @@ from bot.domain import words
 from bot.domain.errors import Refusal
 from bot.domain.language import kept, tr, trn
 from bot.domain.plain import plain
-from bot.domain.prose import sentence
+from bot.domain.prose import sentence, together
 
 MOST_WORDS = 500
 WORD_LENGTH = 100
@@ -264,7 +264,7 @@ def _of_channels(rules: Sequence[Rule], channel_ids: Sequence[int]) -> str | Non
     else:
         why = tr("No clips are made in {channel}, and this channel lies in it.", channel=nearest.name)
     where = tr("Use {channels}.", channels=_one_of(allowed)) if allowed else tr("Use another channel.")
-    return f"{why} {where}"
+    return together(why, where)
 
 
 def _of_words(rules: Sequence[Rule], prompt: str) -> str | None:

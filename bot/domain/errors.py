@@ -24,6 +24,7 @@ BotError
 
 from bot.domain.catalog import Offer
 from bot.domain.language import tr
+from bot.domain.prose import together
 from bot.domain.shapes import Reshaped
 
 
@@ -47,7 +48,7 @@ class WrongShape(PictureRefused):
 
     def __init__(self, found: str, pictures: tuple[Reshaped, ...] = (), offer: Offer | None = None) -> None:
         crop = tr("Crop it and attach that.")
-        super().__init__(f"{found} {crop}")
+        super().__init__(together(found, crop))
         self.found = found
         self.pictures = pictures
         self.offer = offer

@@ -22,6 +22,8 @@ FILES: Traversable = importlib.resources.files("bot.languages")
 ENGLISH = "en-US"
 #: By Discord's names of them, https://discord.com/developers/docs/reference#locales.
 LANGUAGES = (ENGLISH, "zh-CN", "es-ES", "pt-BR", "ja", "fr", "de")
+#: Those that are written without spaces.
+UNSPACED = frozenset({"zh-CN", "ja"})
 #: The context of what is written down in English and told in the reader's language.
 KEPT = "kept"
 #: The context of the names of commands and options, which Discord wants in small letters and without spaces.

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from bot.domain.language import tr
 from bot.domain.money import dollars
+from bot.domain.prose import together
 
 #: The server id of the operator's own limits, which hold in every server.
 OPERATOR = 0
@@ -246,23 +247,23 @@ def explain(hit: LimitHit) -> str:
     }
     if most == 0:
         why = tr("That costs {price}, and {limit} is {most}: it allows nothing.", **values)
-        return f"{why} {_way_out(limit)}"
+        return together(why, _way_out(limit))
     if hit.price > most:
         why = tr("That costs {price}, and {limit} is {most}: too dear at any time.", **values)
-        return f"{why} {_way_out(limit)}"
+        return together(why, _way_out(limit))
     if usage.total >= most and usage.spent + hit.price > most:
         why = tr(
             "That costs {price}, and {limit} is used up: {spent} spent and {held} held of {most}, so {left} is left.",
             **values,
         )
-        return f"{why} {_again(hit)}"
+        return together(why, _again(hit))
     if usage.spent + hit.price > most:
         why = tr(
             "That costs {price}, and {limit} leaves too little: {spent} spent and {held} held of {most}, so "
             "{left} is left.",
             **values,
         )
-        return f"{why} {_again(hit)}"
+        return together(why, _again(hit))
     # Not "wait until one ends": a clip that is finished is spent, and leaves as little.
     why = tr(
         "That costs {price}, and {limit} leaves too little, as tasks under way hold the rest: {spent} spent and "
@@ -270,13 +271,13 @@ def explain(hit: LimitHit) -> str:
         "(`/tasks cancel` is free as long as it waits).",
         **values,
     )
-    return f"{why} {_else(hit)}"
+    return together(why, _else(hit))
 
 
 def _again(hit: LimitHit) -> str:
     if hit.until >= FOREVER:
         never = tr("It never starts anew by itself.")
-        return f"{never} {_way_out(hit.limit)}"
+        return together(never, _way_out(hit.limit))
     return tr("It starts anew {when}.", when=_moment(hit))
 
 

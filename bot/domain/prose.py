@@ -1,6 +1,6 @@
 """How words of ours and of others are put together."""
 
-from bot.domain.language import tr
+from bot.domain.language import UNSPACED, reader, tr
 
 _ENDINGS = (".", "!", "?", "…", "。", "！", "？")
 
@@ -8,6 +8,11 @@ _ENDINGS = (".", "!", "?", "…", "。", "！", "？")
 def sentence(text: str) -> str:
     """Somebody's words, with a full stop where no mark ends them already."""
     return text if text.endswith(_ENDINGS) else tr("{words}.", words=text)
+
+
+def together(*sentences: str) -> str:
+    """Sentences after each other; where words have no spaces between them, sentences have none either."""
+    return ("" if reader() in UNSPACED else " ").join(sentences)
 
 
 def capitalised(text: str) -> str:

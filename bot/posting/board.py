@@ -323,5 +323,5 @@ class Board(Delivery):
 
 
 def _number(task: Task, tasks: Sequence[Task]) -> str:
-    """Which of several clips; nothing where there is one."""
-    return f"{task.ordinal + 1}. " if len(tasks) > 1 else ""
+    """Which of several clips; nothing where there is one. Bold, or each row would begin a list of its own."""
+    return f"**{task.ordinal + 1}.** " if len(tasks) > 1 else ""

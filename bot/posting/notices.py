@@ -8,7 +8,7 @@ from bot.domain.catalog import Catalog, Mode
 from bot.domain.language import tr, trn
 from bot.domain.limits import FOREVER, OPERATOR, Limit, Period
 from bot.domain.money import dollars
-from bot.domain.prose import sentence
+from bot.domain.prose import sentence, together
 from bot.domain.servers import Server
 from bot.domain.task import Task, TaskState
 from bot.posting import texts
@@ -105,7 +105,7 @@ def _head(asked: Question, tasks: Sequence[Task]) -> str:
             return tr("✅ **Approved** by {moderator}: {clips}.", moderator=moderator, clips=clips)
         case Decision.DECLINED:
             head = tr("🚫 **Declined** by {moderator}: {clips}.", moderator=moderator, clips=clips)
-            return " ".join([head, *_reason(tasks), tr("Nothing was spent.")])
+            return together(head, *_reason(tasks), tr("Nothing was spent."))
         case Decision.EXPIRED:
             return tr("⌛ **Nobody approved it in time:** {clips}. Nothing was spent.", clips=clips)
         case Decision.WITHDRAWN:
@@ -137,7 +137,7 @@ def alarm(told: Alarm, server: Server) -> str:
         words.append(tr("`/admin report` shows who spent it, only the bot's operator can raise it."))
     else:
         words.append(tr("`/admin report` shows who spent it, `/admin limits` changes it."))
-    return " ".join(words)
+    return together(*words)
 
 
 def _state(told: Alarm) -> str:

@@ -5,7 +5,7 @@ from bot.domain.language import named, said, tr
 from bot.domain.money import dollars
 from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.plain import plain as plain  # noqa: PLC0414 - what is posted calls it texts.plain
-from bot.domain.prose import sentence
+from bot.domain.prose import sentence, together
 from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
@@ -99,9 +99,9 @@ def status_line(
             text = tr(
                 "✋ Waits for a moderator's approval until {moment}.", moment=_moment(task.approval_until)
             )
-            text = f"{text} {_held(task)}"
+            text = together(text, _held(task))
         case TaskState.HELD:
-            text = f"⏳ {_waiting(task, name, ahead, paused)} {_held(task)}"
+            text = f"⏳ {together(_waiting(task, name, ahead, paused), _held(task))}"
         case TaskState.SUBMITTING:
             text = tr("📤 Being handed to {provider}.", provider=name)
         case TaskState.QUEUED:

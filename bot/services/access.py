@@ -11,7 +11,7 @@ from bot.domain.language import kept, tr, trn
 from bot.domain.money import dollars
 from bot.domain.plain import plain
 from bot.domain.ports import Clock
-from bot.domain.prose import sentence
+from bot.domain.prose import sentence, together
 from storage.access import AccessStore
 from storage.servers import ServerStore
 
@@ -70,7 +70,7 @@ class Access:
         )
         if reason:
             nothing = tr("Nothing was held.")
-            raise Refusal(f"{reason} {nothing}")
+            raise Refusal(together(reason, nothing))
 
     async def rules(self, server_id: int) -> list[Rule]:
         """Those in force, the newest first."""

@@ -9,6 +9,7 @@ from bot.domain.errors import Refusal
 from bot.domain.language import kept, tr
 from bot.domain.money import dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import together
 from bot.domain.task import Task
 from bot.services.files import Files
 from storage.approvals import ApprovalStore, Ruling
@@ -96,7 +97,7 @@ class Approvals:
 def _over(question: Question) -> str:
     """Why a question cannot be answered any more."""
     nothing = tr("Nothing was changed.")
-    return f"{_how(question)} {nothing}"
+    return together(_how(question), nothing)
 
 
 def _how(question: Question) -> str:

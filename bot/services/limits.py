@@ -26,6 +26,7 @@ from bot.domain.limits import (
 )
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import together
 from bot.domain.servers import Server
 from storage.ledger import LedgerStore
 from storage.limits import Counted, LimitStore
@@ -103,7 +104,7 @@ def amount_of(text: str) -> int:
         "Write dollars such as 2 or $2.50, $100,000,000 at most and with no more than six digits after the dot; 0 "
         "allows nothing."
     )
-    raise Refusal(f"{problem} {allowed}")
+    raise Refusal(together(problem, allowed))
 
 
 class LimitRules:
@@ -173,7 +174,7 @@ class LimitRules:
         taken = await self._limits.clear(limit, deed, self._clock())
         left = await self._limits.of_server(limit.server_id)
         if taken is None:
-            raise Refusal(f"{_there_is_none(limit)} {_there_are(left)}")
+            raise Refusal(together(_there_is_none(limit), _there_are(left)))
         above = [one for one in await self._limits.of_server(OPERATOR) if one.kind is limit.kind]
         return Cleared(taken, _instead(limit, left, role_ids), above)
 
@@ -299,7 +300,7 @@ def _there_are(limits: Sequence[Limit]) -> str:
 def _no_zone(typed: str, like: str | None) -> str:
     problem = tr("{typed} is no time zone.", typed=_found(typed))
     guess = tr("Did you mean {zone}?", zone=like) if like else tr("Write one such as Europe/Berlin.")
-    return " ".join([problem, guess, tr("The option completes what you type.")])
+    return together(problem, guess, tr("The option completes what you type."))
 
 
 def _deed(limit: Limit, actor_id: int, action: str) -> Deed:

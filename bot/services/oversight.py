@@ -8,6 +8,7 @@ from bot.domain.errors import Refusal, StaleTask
 from bot.domain.language import kept, said, tr
 from bot.domain.money import dollars, parse_dollars
 from bot.domain.ports import Clock
+from bot.domain.prose import together
 from bot.domain.search import Booked, Search, Stage
 from bot.domain.task import FINAL, Task, TaskState
 from bot.services import pages
@@ -211,4 +212,4 @@ def _refundable(task: Task, booked: Booked) -> int:
         way_on = tr("It is parked: the operator finds out what it cost, with `conch tasks`.")
     else:
         way_on = tr("Once it is ready and its cost is booked, it can be refunded.")
-    raise Refusal(f"{held} {way_on}")
+    raise Refusal(together(held, way_on))

@@ -21,6 +21,7 @@ from bot.domain.language import kept, reader, said, tr
 from bot.domain.limits import LimitHit, Scope, explain
 from bot.domain.money import dollars
 from bot.domain.ports import Clock, NewId
+from bot.domain.prose import together
 from bot.domain.shapes import Reshaped, Shape
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
@@ -200,7 +201,7 @@ class Requests:
             if fits := await self._dearest_fitting(replace(order, count=count), prompt):
                 return f"{explain(hit)} {self._fitting(fits, count, order.count)}"
         nothing = tr("No other format would fit either.")
-        return f"{explain(hit)} {nothing}"
+        return together(explain(hit), nothing)
 
     def _fitting(self, offer: Offer, count: int, asked_for: int) -> str:
         """That so many clips of an offer would fit, of the several that were asked for."""
@@ -365,7 +366,7 @@ class Requests:
             _remove(frames)
             raise
         if found:
-            raise WrongShape(" ".join(found), tuple(drafted), offers[0])
+            raise WrongShape(together(*found), tuple(drafted), offers[0])
         return frames
 
     async def _prepare_frame(self, attachment: Attachment, target: Path, rules: ImageRules) -> None:

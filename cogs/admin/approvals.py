@@ -8,6 +8,7 @@ from discord import app_commands
 
 from bot.domain.language import short, tr, trn
 from bot.domain.money import dollars
+from bot.domain.prose import together
 from bot.domain.servers import Server
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
@@ -77,7 +78,7 @@ def _chosen(server: Server) -> str:
         "Who may use `/admin` may click. Clips asked for before this go on as they were. Alarms and monthly reports "
         "come there too, as `/admin notices` has them."
     )
-    return f"{waits} {more}"
+    return together(waits, more)
 
 
 def buttons(approvals: Approvals) -> tuple[Button, Button]:

@@ -5,6 +5,7 @@ from collections.abc import Container, Sequence
 from bot.domain.language import tr, trn
 from bot.domain.limits import FOREVER, OPERATOR, Limit, Period, Scope, Spender, Usage, rate, stricter, whom
 from bot.domain.money import dollars
+from bot.domain.prose import together
 from bot.posting import texts
 from bot.services.limits import Calendar, Cleared, Overview, Preview
 from storage.limits import Counted
@@ -43,7 +44,7 @@ def _stops_all(limit: Limit, cheapest: int | None) -> str:
             stops = tr("This stops every member whom no other limit lets, their own or a role's, at once.")
     if cheapest and limit.micros:
         costs = tr("The cheapest clip here costs {price}.", price=dollars(cheapest))
-        return f"{costs} {stops}"
+        return together(costs, stops)
     return stops
 
 
@@ -128,7 +129,7 @@ def was_set(limit: Limit, before: int | None) -> str:
         if before is None
         else tr("Set: {rule} (it was {amount} before).", rule=rule, amount=dollars(before))
     )
-    return f"{was} {holds}"
+    return together(was, holds)
 
 
 def cleared(done: Cleared) -> str:
@@ -136,7 +137,7 @@ def cleared(done: Cleared) -> str:
     if done.above:
         limits = "; ".join(map(_entry, done.above))
         words.append(tr("What the operator allows is as before: {limits}.", limits=limits))
-    return " ".join(words)
+    return together(*words)
 
 
 def _instead(done: Cleared) -> list[str]:

@@ -72,7 +72,7 @@ async def test_whoever_waits_reads_why_until_it_goes_on(scene: Scene) -> None:
     await scene.admin("resume")
     shown = await redrawn(scene)
     assert "Paused" not in shown
-    assert "1. ⏳ Waiting, next in line." in shown
+    assert "**1.** ⏳ Waiting, next in line." in shown
 
 
 async def test_what_a_provider_has_is_not_called_paused(scene: Scene) -> None:

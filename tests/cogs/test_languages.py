@@ -10,6 +10,7 @@ from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
 from tests.cogs.clips import FIRST, delivered, fill_in, message
 from tests.cogs.fixtures import Open
+from tests.cogs.languages import speak_everywhere
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, says, told
 
@@ -23,22 +24,10 @@ ENGLISH = re.compile(r"[A-Za-z']+ [A-Za-z']+ [A-Za-z']+")
 SHOWN = {"content", "label", "placeholder", "description", "title", "text", "name", "value"}
 
 
-def speaking(scene: Scene, locale: str) -> None:
-    """From now on everybody's Discord is set to a language."""
-    emit = scene.env.backend.emit
-
-    def emitted(event: str, payload: Any, *rest: Any, **more: Any) -> Any:
-        if event == "INTERACTION_CREATE":
-            payload = {**payload, "locale": locale}
-        return emit(event, payload, *rest, **more)
-
-    scene.env.backend.emit = emitted
-
-
 @pytest.fixture
 async def scene(open_bot: Open) -> AsyncIterator[Scene]:
     async with open_bot(user_daily_limit=2_000_000) as scene:
-        speaking(scene, "zh-CN")
+        speak_everywhere(scene, "zh-CN")
         yield scene
         assert foreign(scene) == []
 

@@ -163,7 +163,7 @@ async def test_a_button_stays_as_long_as_a_clip_may_be_stopped_or_waited_for(sce
 async def test_several_clips_are_numbered_in_lines_and_buttons(scene: Scene) -> None:
     await scene.video(count=3)
     lines = drawn(scene).splitlines()[2:]
-    assert [line[:4] for line in lines] == ["1. ⏳", "2. ⏳", "3. ⏳"]
+    assert [line[:8] for line in lines] == ["**1.** ⏳", "**2.** ⏳", "**3.** ⏳"]
     assert [line.split(", ")[1].split(".")[0] for line in lines] == ["next in line", "1 ahead", "2 ahead"]
     assert buttons(scene) == ["Cancel 1", "Cancel 2", "Cancel 3"]
 
@@ -208,7 +208,7 @@ def rows(scene: Scene) -> list[tuple[str, str | None]]:
 
 async def test_each_row_has_its_button_beside_it(scene: Scene) -> None:
     await scene.video(count=2)
-    assert rows(scene) == [("**Hailuo ", None), ("1. ⏳ Wait", "Cancel 1"), ("2. ⏳ Wait", "Cancel 2")]
+    assert rows(scene) == [("**Hailuo ", None), ("**1.** ⏳ ", "Cancel 1"), ("**2.** ⏳ ", "Cancel 2")]
 
 
 async def test_pictures_stand_beside_what_is_made_of_them(scene: Scene) -> None:
