@@ -13,6 +13,7 @@ from dotenv import dotenv_values
 
 from bot import logs
 from bot.domain.errors import Refusal, SetupError, StorageError
+from bot.domain.language import ENGLISH, LANGUAGES
 from bot.domain.report import Span
 from bot.domain.servers import DEFAULT_ZONE
 from bot.settings import Settings, read_settings
@@ -26,7 +27,7 @@ def main(arguments: list[str]) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         if chosen.command == "demo":
-            return _run(_demo(chosen.folder, shown=not chosen.quiet))
+            return _run(_demo(chosen.folder, shown=not chosen.quiet, language=chosen.language))
         settings = _settings(Path(chosen.env_file))
         if chosen.command == "health":
             return _health(settings)
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     _add_report(commands.add_parser("report", help="what a period cost, and whether the books agree"))
     demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
     demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
+    demo.add_argument(
+        "--language", choices=LANGUAGES, default=ENGLISH, help="what the member's Discord is set to"
+    )
     demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
     return parser
 
@@ -193,7 +197,7 @@ async def _report(settings: Settings, chosen: argparse.Namespace) -> int:
     return OK
 
 
-async def _demo(folder: Path, *, shown: bool) -> int:
+async def _demo(folder: Path, *, shown: bool, language: str) -> int:
     from bot.demo import show  # noqa: PLC0415
 
-    return OK if await show.run(folder, print, shown=shown) else FAILED
+    return OK if await show.run(folder, print, shown=shown, language=language) else FAILED

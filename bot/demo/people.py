@@ -161,6 +161,7 @@ class People(World):
             data=data,
         )
         payload["attachment_size_limit"] = self.upload_limit
+        payload["locale"] = self.locale
         if source:
             record.source_message_id = source.id
             payload["message"] = message_payload(self.backend, source)

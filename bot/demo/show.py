@@ -5,6 +5,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from bot.demo.pictures import harbour
 from bot.demo.standin import DiscordStandIn
 from bot.demo.world import Channel, Member, Message
 from bot.domain.errors import SetupError
+from bot.domain.language import ENGLISH, load, named, reading
 from bot.media import clips
 
 Say = Callable[[str], object]
@@ -24,6 +26,8 @@ _START_SECONDS = 60
 _CLIPS_SECONDS = 180
 _STOP_SECONDS = 10
 _BOT_LOG = "bot.log"
+#: In what a progress message ends as, in any language.
+_LINK = "https://discord.com/channels/"
 
 
 class Conversation:
@@ -37,8 +41,9 @@ class Conversation:
         self._shown: dict[int, str] = {}
 
     def typed(self, command: str, options: dict[str, str]) -> None:
-        words = " ".join(f"{name}:{value}" for name, value in options.items())
-        self._say(f"\n{self._member.name}  /{command} {words}")
+        words = [f"{named(name)}:{value}" for name, value in options.items()]
+        path = " ".join(named(part) for part in command.split())
+        self._say(f"\n{self._member.name}  /{path} {' '.join(words)}")
 
     def update(self) -> None:
         """Print every message that is new or was changed since the last time."""
@@ -51,7 +56,7 @@ class Conversation:
 
     def _readable(self, message: Message) -> str:
         text = message.words.replace(self._member.mention, f"@{self._member.name}")
-        text = re.sub(r"<t:(\d+):\w>", "soon", text).replace("**", "").replace("-# ", "")
+        text = re.sub(r"<t:(\d+):\w>", _clock, text).replace("**", "").replace("-# ", "")
         files = [f"📎 {file.filename} ({file.size / 1e6:.2f} MB)" for file in message.attachments]
         buttons = " ".join(
             f"[{part['label']}]" for part in walk_components(message.components) if "label" in part
@@ -59,16 +64,21 @@ class Conversation:
         return "\n".join([text, *files, buttons]).strip()
 
 
-async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
-    """Play the demo and leave three clips in `folder`; False where something did not come."""
+async def run(folder: Path, say: Say, *, shown: bool = True, language: str = ENGLISH) -> bool:
+    """Play the demo and leave three clips in `folder`; False where something did not come.
+
+    The member's Discord is set to `language`.
+    """
     try:
         await asyncio.to_thread(folder.mkdir, parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(
             f"--folder: {folder} cannot be made ({error.strerror}). Name another one."
         ) from error
+    await asyncio.to_thread(load)
     with tempfile.TemporaryDirectory(prefix="conch-demo-") as data:
         async with DiscordStandIn() as discord, _bot(discord, Path(data), folder / _BOT_LOG) as bot:
+            discord.locale = language
             server = await discord.add_server("The Harbour")
             channel = await discord.add_channel(server, "clips")
             member = await discord.add_member(server, "Ann")
@@ -79,7 +89,8 @@ async def run(folder: Path, say: Say, *, shown: bool = True) -> bool:
                     names = {
                         name: value if isinstance(value, str) else value[0] for name, value in options.items()
                     }
-                    talk.typed(command, names)
+                    with reading(language):
+                        talk.typed(command, names)
                     await discord.slash(member, channel, command, **options)
                 await _watch(discord, bot, channel, talk)
             except TimeoutError:
@@ -109,11 +120,20 @@ async def _watch(
     def finished() -> bool:
         talk.update()
         messages = discord.messages(channel)
-        posted = sum(bool(message.attachments) and "is ready" in message.words for message in messages)
-        linked = sum("Ready: " in message.words for message in messages)
+        posted = sum(_carries_clip(message) for message in messages)
+        linked = sum(_LINK in message.words for message in messages)
         return posted == linked == modes
 
     await _until(discord, bot, finished, _CLIPS_SECONDS)
+
+
+def _clock(moment: re.Match[str]) -> str:
+    """A Discord timestamp as this machine's time."""
+    return time.strftime("%H:%M:%S", time.localtime(int(moment[1])))
+
+
+def _carries_clip(message: Message) -> bool:
+    return any(file.filename.startswith("conch-") for file in message.attachments)
 
 
 async def _until(
@@ -138,7 +158,7 @@ async def _keep(discord: DiscordStandIn, channel: Channel, folder: Path, say: Sa
     names = {"paper boat": "text", "begin to rock": "image", "night falls": "transition"}
     for message in discord.messages(channel):
         for words, name in names.items():
-            if message.attachments and words in message.content:
+            if _carries_clip(message) and words in message.content:
                 path = folder / f"{name}.mp4"
                 await asyncio.to_thread(
                     path.write_bytes, discord.attachment_bytes(message.attachments[0].url)

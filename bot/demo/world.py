@@ -137,6 +137,8 @@ class World(Journal):
         super().__init__()
         self.backend = backend
         self.upload_limit = 10 * 2**20
+        #: What members have set Discord to.
+        self.locale = "en-US"
         self.nonce_seconds = 300.0
 
     @property
