@@ -285,7 +285,16 @@ async def build(
         retention = Retention(ErasureStore(database), files, providers, keeping, clock, signals.changed)
         own_data = _own_data(core, retention, keeping)
         admins, admin_buttons = _admin(core, own, reports, writer, notices.look_again)
-        placing = video.Video(requests, stores.tasks, board, signals.wake, clock, core.drafts, catalog)
+        placing = video.Video(
+            requests,
+            stores.tasks,
+            board,
+            signals.wake,
+            clock,
+            core.drafts,
+            catalog,
+            direct=settings.user_installs,
+        )
         animating = _animating(core, placing)
         clip_buttons = _clip_buttons(core, placing)
         client.install(

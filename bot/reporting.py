@@ -9,7 +9,7 @@ from bot.domain.books import disagreements
 from bot.domain.errors import Refusal
 from bot.domain.money import dollars
 from bot.domain.report import Group, Span, Sums, asked_for, name_of
-from bot.domain.servers import DEFAULT_ZONE, zone
+from bot.domain.servers import DEFAULT_ZONE, NO_SERVER, zone
 from bot.posting.reports import CSV_HEADER, csv_row
 from bot.posting.sheets import line
 from bot.settings import Settings
@@ -61,6 +61,14 @@ def _zone(name: str) -> tzinfo:
         raise Refusal(f"--zone: {error}.") from None
 
 
+async def _titled(store: ReportStore, server_id: int) -> str:
+    if server_id == NO_SERVER:
+        return "outside servers"
+    # The name is a stranger's: it may not steer the terminal.
+    name = await store.server_name(server_id)
+    return f"server {server_id} {''.join(letter if letter.isprintable() else '?' for letter in name)}"
+
+
 async def _print_table(groups: AsyncIterator[Group], store: ReportStore, say: Say) -> None:
     """For people: the groups of each server under its name, with sums."""
     total, of_server, server_id = Sums(), Sums(), None
@@ -69,11 +77,7 @@ async def _print_table(groups: AsyncIterator[Group], store: ReportStore, say: Sa
             if server_id is not None:
                 say(_row("this server", "", "", "", of_server))
             server_id, of_server = group.server_id, Sums()
-            # The name is a stranger's: it may not steer the terminal.
-            name = "".join(
-                letter if letter.isprintable() else "?" for letter in await store.server_name(server_id)
-            )
-            say(f"\nserver {server_id} {name}\n{_HEAD}")
+            say(f"\n{await _titled(store, server_id)}\n{_HEAD}")
         say(_row(str(group.member_id), group.format, group.provider, group.result.value, group.sums))
         of_server, total = of_server + group.sums, total + group.sums
     if server_id is None:

@@ -93,16 +93,22 @@ async def tell(
     A public one cannot be made private: it is ended, and taken back after.
     """
     text, silent = texts.cut(text), discord.AllowedMentions.none()
-    if interaction.extras.get(_PRIVATE):
-        return await _try(
+    private = interaction.extras.get(_PRIVATE)
+    answer: discord.Message | None
+    if private:
+        answer = await _try(
             interaction,
             interaction.edit_original_response(
                 content=text, view=view, embeds=embeds, attachments=files, allowed_mentions=silent
             ),
         )
-    await _try(
-        interaction, interaction.edit_original_response(content=privately(), view=None, attachments=[])
-    )
+        # It may be laid out as a progress message by now, which takes no words: then they come beside it.
+        if answer or files:
+            return answer
+    else:
+        await _try(
+            interaction, interaction.edit_original_response(content=privately(), view=None, attachments=[])
+        )
     answer = await _try(
         interaction,
         interaction.followup.send(
@@ -115,7 +121,8 @@ async def tell(
             wait=True,
         ),
     )
-    await _try(interaction, interaction.delete_original_response())
+    if not private:
+        await _try(interaction, interaction.delete_original_response())
     return answer
 
 

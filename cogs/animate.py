@@ -17,7 +17,7 @@ from bot.services.drafts import MENU, Drafts
 from bot.services.requests import PROMPT_LIMIT, Attachment
 from cogs import modals
 from cogs.acknowledge import acknowledge, errors_told
-from cogs.people import out_of_reach, server_of
+from cogs.people import privately, server_of
 from cogs.video import CHOICES, Video
 
 NAME: Final = "Animate image"
@@ -79,7 +79,7 @@ class Animate:
     async def _order(
         self, interaction: discord.Interaction[Any], menu: int, values: dict[str, modals.Value]
     ) -> None:
-        private = values.get("private") is True or out_of_reach(interaction)
+        private = privately(interaction, values.get("private"))
         if not await acknowledge(interaction, ephemeral=private):
             return
         async with self._drafts.used(

@@ -8,8 +8,7 @@ from typing import Any
 import discord
 
 from bot.domain.catalog import Catalog, Mode
-from bot.domain.errors import Refusal
-from bot.domain.language import short, tr
+from bot.domain.language import short
 from bot.domain.servers import NO_SERVER
 from bot.domain.task import Task
 from bot.posting.clip_messages import file_of
@@ -17,6 +16,7 @@ from bot.services.remakes import Remakes
 from bot.services.removals import posted_clip
 from cogs.acknowledge import acknowledge
 from cogs.buttons import Button, lasting_button
+from cogs.people import must_be_in_server
 from cogs.video import Video, order_of
 from cogs.wish import Wish, WishForm
 from storage.tasks import TaskStore
@@ -58,7 +58,7 @@ class ClipButtons:
 
 
 class Clicked:
-    """Finds the clip whose button was clicked to order something; `direct` as in `ClipButtons`."""
+    """Finds the clip whose button was clicked to make something of it; `direct` as in `ClipButtons`."""
 
     def __init__(self, tasks: TaskStore, *, direct: bool) -> None:
         self._tasks = tasks
@@ -66,13 +66,8 @@ class Clicked:
 
     async def clip(self, interaction: discord.Interaction[Any], task_id: str) -> Task:
         """`Refusal` where no server is around it and one is needed."""
-        if interaction.guild_id is None and not self._direct:
-            raise Refusal(
-                tr(
-                    "That needs a server, whose limits and rules say what may be made, and this is a direct message. "
-                    "Use `/video` in the server."
-                )
-            )
+        if not self._direct:
+            must_be_in_server(interaction)
         return await posted_clip(
             self._tasks, task_id, server_id=interaction.guild_id, message_id=message_id(interaction)
         )

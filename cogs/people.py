@@ -31,6 +31,25 @@ def out_of_reach(interaction: discord.Interaction[Any]) -> bool:
     return interaction.context.private_channel or _brought_along(interaction)
 
 
+def must_be_in_server(interaction: discord.Interaction[Any]) -> None:
+    """`Refusal` where no server is around, for what the operator allows in servers alone."""
+    if server_of(interaction) == NO_SERVER:
+        raise Refusal(
+            tr(
+                "That needs a server, whose limits and rules say what may be made, and none is around here. Use "
+                "`/video` in a server that has me."
+            )
+        )
+
+
+def privately(interaction: discord.Interaction[Any], wished: object) -> bool:
+    """Whether an order is for its member's eyes alone: as `wished`, and where nothing else is possible.
+
+    In the bot's own direct messages nobody else reads anyway.
+    """
+    return out_of_reach(interaction) or (wished is True and not interaction.context.dm_channel)
+
+
 def _brought_along(interaction: discord.Interaction[Any]) -> bool:
     return interaction.is_user_integration() and not interaction.is_guild_integration()
 

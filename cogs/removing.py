@@ -44,7 +44,7 @@ class Removing:
         if not await acknowledge(interaction, ephemeral=True):
             return
         task = await self._clip(interaction, task_id)
-        await delete_clip(interaction.client, task)
+        await delete_clip(interaction.client, task, shared=await self._removals.shares_message(task))
         user = interaction.user
         cost = await self._removals.removed(task, actor_id=user.id, actor=user.display_name, reason=reason)
         await interaction.edit_original_response(

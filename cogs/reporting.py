@@ -32,7 +32,7 @@ class Reporting:
 
     def __init__(self, tasks: TaskStore, reports: ClipReports, removals: Removals) -> None:
         self._tasks = tasks
-        self._clicked = Clicked(tasks, direct=False)  # where there are no moderators, nobody can be told
+        self._clicked = Clicked(tasks, direct=False)  # outside servers there are no moderators
         self._reports = reports
         self._removals = removals
         self.button = clip_button("report", lambda: short("Report"), self._ask)
@@ -71,7 +71,7 @@ class Reporting:
     async def _delete(self, interaction: discord.Interaction[Any], report_id: int) -> None:
         if server_id := await begin(interaction):
             report, task = await self._open(report_id, server_id)
-            await delete_clip(interaction.client, task)
+            await delete_clip(interaction.client, task, shared=await self._removals.shares_message(task))
             user = interaction.user
             cost = await self._removals.removed(
                 task,

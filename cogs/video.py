@@ -15,7 +15,7 @@ from bot.posting.board import Board
 from bot.services.drafts import Drafts
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
-from cogs.people import must_know_server, out_of_reach, roles_here, server_of
+from cogs.people import must_be_in_server, must_know_server, privately, roles_here, server_of
 from cogs.shapes import Shapes
 from storage.tasks import TaskStore
 
@@ -39,7 +39,10 @@ _DESCRIPTIONS = {
 
 
 class Video:
-    """Takes the three commands' options to one order, one hold and one progress message; `wake` when it is placed."""
+    """Takes the three commands' options to one order, one hold and one progress message; `wake` when it is placed.
+
+    `direct`: clips may be ordered outside servers too.
+    """
 
     def __init__(
         self,
@@ -50,7 +53,10 @@ class Video:
         clock: Callable[[], int],
         drafts: Drafts,
         catalog: Catalog,
+        *,
+        direct: bool,
     ) -> None:
+        self._direct = direct
         self._requests = requests
         self._tasks = tasks
         self._board = board
@@ -66,7 +72,7 @@ class Video:
         options: dict[str, Any],
         attachments: Sequence[discord.Attachment] = (),
     ) -> None:
-        options = {**options, "private": options["private"] or out_of_reach(interaction)}
+        options = {**options, "private": privately(interaction, options["private"])}
         if await acknowledge(interaction, ephemeral=options["private"]):
             files = [Attachment(file.filename, file.url, file.size) for file in attachments]
             await self.wish(interaction, mode, options, files)
@@ -86,6 +92,8 @@ class Video:
 
     async def order(self, interaction: discord.Interaction[Any], order: Order) -> None:
         """Place what an interaction orders that was acknowledged, whatever it was."""
+        if not self._direct:
+            must_be_in_server(interaction)  # also for what was begun while the operator allowed it elsewhere
         must_know_server(interaction)
         placed = await self._requests.place(order)
         if placed.again:
@@ -226,7 +234,7 @@ def order_of(
         camera=options["camera"],
         count=options["count"],
         enhance=options["enhance"],
-        private=options["private"] or out_of_reach(interaction),
+        private=privately(interaction, options["private"]),
         attachments=tuple(pictures),
         upload_limit=interaction.filesize_limit,
         role_ids=roles_here(interaction),

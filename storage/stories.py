@@ -28,10 +28,11 @@ class StoryStore:
         return [task_of(row) for row in rows]
 
     async def after(self, task: Task, *, limit: int) -> list[Task]:
-        """The clips that go on from a clip, in the order they were asked for."""
+        """The clips of its server that go on from a clip, in the order they were asked for."""
         rows = await self._database.read(
-            "SELECT * FROM tasks WHERE parent_id = :id ORDER BY created_at, id LIMIT :limit",
+            "SELECT * FROM tasks WHERE parent_id = :id AND server_id = :server ORDER BY created_at, id LIMIT :limit",
             id=task.id,
+            server=task.server_id,
             limit=limit,
         )
         return [task_of(row) for row in rows]

@@ -30,8 +30,8 @@ KEPT = "kept"
 NAME = "name"
 #: Characters in the titles, labels and buttons of a form, in any language.
 SHORT = 45
-#: Values in notes that somebody wrote, and that may happen to be words of ours.
-_PEOPLES = frozenset({"reason"})
+#: Values in notes that are others' words, and may happen to be like ours.
+_PEOPLES = frozenset({"reason", "actor", "said"})
 _REMEMBERED = 4096
 
 _reader: ContextVar[str] = ContextVar("reader", default=ENGLISH)
@@ -122,7 +122,7 @@ def named(text: str) -> str:
 def kept(text: str, /, **values: object) -> str:
     """Words for the database and the log: English, told later by `said`. A template names each value once.
 
-    What is called `reason` was written by somebody and stays as it is.
+    What is called `reason`, `actor` or `said` are others' words and stay as they are.
     """
     return text.format(**values) if values else text
 

@@ -122,9 +122,9 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class Gallery:
-    """The message for the clips of one command; `posted` is where one of them stands already, if any does."""
+    """The messages that carry clips of one command, the newest last; further clips go into that."""
 
-    posted: Posted | None = None
+    messages: tuple[Posted, ...] = ()
 
 
 class Announcer(Protocol):

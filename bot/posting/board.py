@@ -18,7 +18,7 @@ from bot.domain.ports import Posted
 from bot.domain.task import FINAL, Task, TaskState
 from bot.posting import texts
 from bot.posting.delivery import Delivery, refused, unreachable
-from bot.posting.frames import shown_pictures, with_frames
+from bot.posting.frames import frame_urls, with_frames
 from bot.posting.progress import Progress, Row, picture_urls
 from bot.services.timetable import Timetable
 from storage.tasks import TaskStore
@@ -50,7 +50,7 @@ class _Message:
     drawn: str | None = None
     #: What it says of its pictures, below what is drawn.
     note: str = ""
-    #: Names of the files it carries; None where that was before a restart.
+    #: Addresses of its pictures; None where it was made before a restart.
     pictures: tuple[str, ...] | None = None
     next_edit: float = 0
     #: When it is looked whether time alone has changed it.
@@ -103,8 +103,7 @@ class Board(Delivery):
 
         with reading(tasks[0].language):
             sent = await with_frames(tasks[0], send)
-        self._was_drawn(message)
-        return Posted(sent.channel.id, sent.id, picture_urls(sent))
+        return self._was_drawn(message, sent)
 
     async def announce(self, tasks: list[Task]) -> Posted:
         """The progress message of tasks that a crash left without one: the one whose answer was lost, else a new one.
@@ -128,26 +127,27 @@ class Board(Delivery):
             channel = await self._place_of(first)
             # The command itself, not the task: its answer stands there since before its pictures were prepared.
             since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
-            sent = await self._find(channel, first, since, carries_clip=False)
             with reading(first.language):
+                sent = await self._find(channel, first, since, carries_clip=False)
                 sent = sent or await with_frames(first, send)
         except discord.HTTPException as error:
             raise refused(error) from error
         except (aiohttp.ClientError, OSError) as error:
             raise unreachable(error) from error
-        self._was_drawn(message)
-        return Posted(sent.channel.id, sent.id, picture_urls(sent))
+        return self._was_drawn(message, sent)
 
     async def _first_drawing(
         self, tasks: Sequence[Task], message: _Message, files: Sequence[discord.File], note: str
     ) -> Progress:
-        message.note, message.pictures = note, tuple(file.filename for file in files)
+        message.note, message.pictures = note, tuple(f"attachment://{file.filename}" for file in files)
         drawing = await self._drawing(tasks, message)
         message.drawn = drawing.words
         return drawing
 
-    def _was_drawn(self, message: _Message) -> None:
+    def _was_drawn(self, message: _Message, sent: discord.Message) -> Posted:
         message.next_edit = self._monotonic() + EDIT_SECONDS
+        message.pictures = picture_urls(sent)
+        return Posted(sent.channel.id, sent.id, message.pictures)
 
     # --------------------------------------------------------------- redrawing
 
@@ -288,7 +288,7 @@ class Board(Delivery):
             tuple(rows),
             title=texts.progress_title(first, self._catalog),
             prompt=texts.wanted(first, length=300),
-            pictures=shown_pictures(first) if message.pictures is None else message.pictures,
+            pictures=frame_urls(first) if message.pictures is None else message.pictures,
             notes=tuple(filter(None, notes)),
         )
 

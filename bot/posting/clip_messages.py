@@ -8,6 +8,9 @@ from bot.domain.task import Task
 from bot.posting import galleries
 from bot.posting.delivery import is_closed
 
+#: https://discord.com/developers/docs/topics/opcodes-and-status-codes: edits of old messages are counted apart.
+_TOO_MANY_EDITS = 30046
+
 
 def file_of(message: discord.Message | None, task: Task) -> str | None:
     """Where Discord has the file of a clip in its message; None where that is a link to somewhere else."""
@@ -30,12 +33,15 @@ def _message(client: discord.Client, task: Task) -> discord.PartialMessage:
     return channel.get_partial_message(task.message_id or 0)
 
 
-async def delete_clip(client: discord.Client, task: Task) -> None:
-    """Delete a clip's message, or take the clip out of the one it shares with others.
+async def delete_clip(client: discord.Client, task: Task, *, shared: bool) -> None:
+    """Delete a clip's message, or take the clip out of the one that is `shared` with others.
 
     One that is gone already is as good. `Refusal` where the channel is closed to us.
     """
     try:
+        if not shared:
+            await _message(client, task).delete()
+            return
         async with galleries.turn(task.message_id or 0):
             message = await _message(client, task).fetch()
             changes = galleries.without_clip(message, task)
@@ -43,12 +49,19 @@ async def delete_clip(client: discord.Client, task: Task) -> None:
     except discord.NotFound:
         return
     except discord.HTTPException as error:
+        if error.code == _TOO_MANY_EDITS:
+            raise Refusal(
+                tr(
+                    "Discord allows few changes of messages that are older than an hour, and this one carries other "
+                    "clips too. Try again in some minutes; nothing was changed."
+                )
+            ) from error
         if not is_closed(error):
             raise
         raise Refusal(
             tr(
                 "The bot may not see {channel} any more, so it cannot delete the clip. Allow it *View Channel* "
-                "there, or delete the message yourself.",
+                "and *Read Message History* there, or delete the message yourself.",
                 channel=f"<#{task.message_channel_id}>",
             )
         ) from error

@@ -86,10 +86,8 @@ class Delivery:
             with reading(task.language):
                 if again and (earlier := await self._posted_before(task)):
                     return _posted(earlier)
-                if gallery and gallery.posted:
-                    added = await self._add(task, parcel, gallery.posted, cost_micros)
-                    if added:
-                        return gallery.posted
+                if gallery and (found := await self._in_gallery(task, parcel, gallery, cost_micros)):
+                    return found
                 message = self._message_of(task, parcel, cost_micros, several=gallery is not None)
                 async for place in self._places(task, reasons):
                     try:
@@ -105,13 +103,24 @@ class Delivery:
             raise unreachable(error) from error
         raise NobodyThere(_closed(task, "; ".join(reasons)))
 
-    async def _add(self, task: Task, parcel: Parcel, gallery: Posted, cost_micros: int) -> bool:
-        """Whether the clip stands in its gallery now, or stood there since an earlier try.
+    async def _in_gallery(
+        self, task: Task, parcel: Parcel, gallery: Gallery, cost_micros: int
+    ) -> Posted | None:
+        """The message that the clip was added to, by this try or an earlier one; None where it needs a new one."""
+        for one in gallery.messages:
+            # Only the newest takes more, but the others may have got this clip by a try whose answer was lost.
+            add = parcel.file is not None and one == gallery.messages[-1]
+            if await self._add(task, parcel, one, cost_micros, look_only=not add):
+                return one
+        return None
 
-        Not where that has no room, is gone, or so old that nobody would see what is added to it.
+    async def _add(
+        self, task: Task, parcel: Parcel, gallery: Posted, cost_micros: int, *, look_only: bool
+    ) -> bool:
+        """Whether the clip stands in that message now.
+
+        It is not added where there is no room, or where the message is so old that nobody would see it.
         """
-        if parcel.file is None:
-            return False
         place = self._client.get_partial_messageable(gallery.channel_id, guild_id=task.server_id)
         lines = texts.clip_lines(task, self._catalog, cost_micros=cost_micros, parcel=parcel, several=True)
         try:
@@ -120,7 +129,8 @@ class Delivery:
                 if galleries.carries(message, task):
                     return True
                 changes = galleries.with_clip(message, task, lines, self._clip_buttons(task))
-                if changes is None or discord.utils.utcnow() - message.created_at > _GALLERY_OPEN:
+                old = discord.utils.utcnow() - message.created_at > _GALLERY_OPEN
+                if look_only or old or changes is None:
                     return False
                 files = await asyncio.to_thread(attachments, task, parcel)
                 await message.edit(
@@ -129,7 +139,7 @@ class Delivery:
                     allowed_mentions=discord.AllowedMentions.none(),
                 )
         except discord.HTTPException as error:
-            if is_too_large(error):
+            if is_too_large(error) and parcel.file:
                 raise await self._refuse_size(task, parcel.file, place) from error
             if not is_closed(error):
                 raise
@@ -162,7 +172,7 @@ class Delivery:
             smallest = min(size, self._smallest_refused(task, allowed) or size)
             self._refused[task.server_id, allowed] = (smallest, self._monotonic() + _REMEMBERED_SECONDS)
         return TooLarge(
-            kept("Discord takes no file of {size:,} bytes there", size=size), limit=below(size, allowed)
+            kept("Discord takes no file of {size} bytes there", size=f"{size:,}"), limit=below(size, allowed)
         )
 
     async def _send(
@@ -274,7 +284,7 @@ def attachments(task: Task, parcel: Parcel) -> list[discord.File]:
             name = f"conch-{task.id}.{kinds.container(clip.read(kinds.HEAD))}"
         files.append(discord.File(parcel.file, name, description=task.prompt[:_DESCRIPTION_LENGTH]))
     if parcel.link and len(parcel.link.url) > texts.LONGEST_LINK:
-        files.append(discord.File(io.BytesIO(parcel.link.url.encode()), "link.txt"))
+        files.append(discord.File(io.BytesIO(parcel.link.url.encode()), f"conch-{task.id}.link.txt"))
     return files
 
 

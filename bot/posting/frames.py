@@ -44,9 +44,9 @@ def noted(content: str, note: str) -> str:
     return texts.cut(f"{content}\n{note}", f"\n{note}") if note else content
 
 
-def shown_pictures(task: Task) -> tuple[str, ...]:
-    """The names of the pictures that a message from before a restart carries: those that got an address from it."""
-    return tuple(_NAME.format(which) for which, frame in _frames(task) if frame.url is not None)
+def frame_urls(task: Task) -> tuple[str, ...]:
+    """The addresses that the pictures got from the message that carries them."""
+    return tuple(frame.url for _, frame in _frames(task) if frame.url is not None)
 
 
 def _files(task: Task) -> list[discord.File]:

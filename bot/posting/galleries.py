@@ -1,6 +1,6 @@
 """The clips of one command in one message: each is added to it as it comes, and may be taken out again.
 
-What it carries is read from itself: a file named after each clip, lines that end with its id, a row of buttons.
+What it carries is read from itself: files named after a clip, lines that end with its id, a row of buttons.
 So nothing about it has to be remembered, and a crash between adding a clip and writing that down does no harm.
 """
 
@@ -16,6 +16,8 @@ from bot.posting import texts
 
 #: Files, and rows of buttons, that Discord takes in one message.
 _MOST_FILES, _MOST_ROWS = 10, 5
+#: Lines that are of all clips: whose they are, and the prompt.
+_HEAD = 2
 
 _turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
@@ -46,27 +48,26 @@ def with_clip(
         return None
     view = discord.ui.View.from_message(message, timeout=None)
     _add_row(view, buttons, task.ordinal + 1, rows)
+    view.stop()  # or discord.py would remember it for ever; the buttons mean what stands in their ids
     return {"content": content, "view": view}
 
 
 def without_clip(message: discord.Message, task: Task) -> dict[str, Any] | None:
     """What to change to take a clip out; None where nothing would be left."""
-    others = [file for file in message.attachments if not is_of(file, task)]
-    if not any(_is_clip(file) for file in others):
+    content = _without_lines(message.content, task)
+    if len(content.splitlines()) <= _HEAD:
         return None
+    others = [file for file in message.attachments if not is_of(file, task)]
     view = discord.ui.View.from_message(message, timeout=None)
     for item in list(view.children):
         if str(getattr(item, "custom_id", "")).endswith(f":{task.id}"):
             view.remove_item(item)
-    return {"content": _without_lines(message.content, task), "attachments": others, "view": view}
+    view.stop()
+    return {"content": content, "attachments": others, "view": view}
 
 
 def is_of(file: discord.Attachment, task: Task) -> bool:
     return file.filename.startswith(f"conch-{task.id}.")
-
-
-def _is_clip(file: discord.Attachment) -> bool:
-    return file.filename.startswith("conch-")
 
 
 def _add_row(
@@ -87,10 +88,10 @@ def _label(button: discord.ui.Item[Any], number: int) -> None:
 
 
 def _without_lines(content: str, task: Task) -> str:
-    """Without the lines of a clip, of which the last one ends with its id; the first two are all clips'."""
+    """Without the lines of a clip, of which the last one ends with its id."""
     lines = content.splitlines()
-    kept, own = lines[:2], list[str]()
-    for line in lines[2:]:
+    kept, own = lines[:_HEAD], list[str]()
+    for line in lines[_HEAD:]:
         own.append(line)
         if line.endswith("`"):
             kept += [] if line.endswith(f"`{task.id}`") else own

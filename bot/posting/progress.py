@@ -22,7 +22,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`title` and `prompt` are "" once all has ended; `pictures` are names of files that the message carries."""
+    """`title` and `prompt` are "" once all has ended; `pictures` are addresses, the first picture's first."""
 
     rows: tuple[Row, ...]
     title: str = ""
@@ -52,14 +52,10 @@ class Progress:
 
     def _head(self) -> list[discord.ui.Item[Any]]:
         """The first picture stands beside the format, the last one beside the prompt."""
-        shown = [_thumbnail(name) for name in self.pictures]
+        shown = [discord.ui.Thumbnail[Any](address) for address in self.pictures]
         if len(shown) > 1:
             return [_beside(self.title, shown[0]), _beside(self.prompt, shown[1])]
         return [_beside(f"{self.title}\n{self.prompt}", shown[0] if shown else None)]
-
-
-def _thumbnail(name: str) -> discord.ui.Thumbnail[Any]:
-    return discord.ui.Thumbnail(f"attachment://{name}")
 
 
 def _beside(text: str, accessory: discord.ui.Item[Any] | None) -> discord.ui.Item[Any]:

@@ -9,7 +9,7 @@ from bot.domain.prose import sentence, together
 from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
-#: A longer link is sent as the file `link.txt` beside the message.
+#: A longer link is sent as a file beside the message.
 LONGEST_LINK = 1000
 _BAR = 10
 _DIRECT = "@me"

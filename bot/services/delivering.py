@@ -106,10 +106,8 @@ class Delivering:
         if len(every) == 1:
             return None
         posted = [one for one in every if one.state is TaskState.DELIVERED and one.problem != HANDED_OVER]
-        newest = max(posted, key=lambda one: one.changed_at, default=None)
-        if newest is None:
-            return Gallery()
-        return Gallery(Posted(newest.message_channel_id or 0, newest.message_id or 0))
+        messages = {(one.message_channel_id or 0, one.message_id or 0) for one in posted}
+        return Gallery(tuple(Posted(*one) for one in sorted(messages, key=lambda one: one[1])))
 
     async def _fetch(self, task: Task) -> ClipInfo | None:
         """The clip on disk, checked to be a playable video; what is known of it where it has just come."""

@@ -50,6 +50,14 @@ class Removals:
         self._clock = clock
         self._changed = changed
 
+    async def shares_message(self, task: Task) -> bool:
+        """Whether other clips stand in the message that carries this one."""
+        every = await self._tasks.of_interaction(task.interaction_id)
+        return any(
+            one.id != task.id and one.message_id == task.message_id and one.removed_by is None
+            for one in every
+        )
+
     async def removed(self, task: Task, *, actor_id: int, actor: str, reason: str) -> int:
         """Write down who had a clip removed; returns what it cost, in micros, which stays booked.
 
@@ -81,6 +89,6 @@ def _note(actor: str | None, reason: str) -> str:
         case None, _:
             return kept("removed by the member: {reason}", reason=reason)
         case _, "":
-            return kept("removed by {actor}", actor=actor)
+            return kept("removed by a moderator, {actor}", actor=actor)
         case _:
-            return kept("removed by {actor}: {reason}", actor=actor, reason=reason)
+            return kept("removed by a moderator, {actor}: {reason}", actor=actor, reason=reason)

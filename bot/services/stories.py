@@ -45,7 +45,7 @@ class Stories:
                 )
             )
         for number, part in enumerate(parts, 1):
-            together = (part.server_id, part.message_channel_id) == (task.server_id, task.message_channel_id)
+            together = part.message_channel_id == task.message_channel_id
             if part.state is not TaskState.DELIVERED or part.removed_by is not None or not together:
                 raise gone(number, part)
         return parts

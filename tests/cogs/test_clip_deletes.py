@@ -81,7 +81,7 @@ async def test_moderators_delete_it_with_a_reason_and_it_is_written_down(
     assert (deed.action, deed.actor_id, deed.reason) == ("clips delete", member.id, "not here")
     assert deed.subject == f"{task.id} of <@{scene.alice.id}>"
     (*_, last) = await scene.app.tasks.events(task.id)
-    assert last.note == f"removed by {member.name}: not here"
+    assert last.note == f"removed by a moderator, {member.name}: not here"
 
 
 async def test_another_member_is_told_who_may(scene: Scene, real_clip: bytes) -> None:
@@ -140,7 +140,7 @@ async def test_a_channel_closed_to_the_bot_is_told(scene: Scene, real_clip: byte
     form = await click(scene, task, "Delete")
     path = f"/channels/{scene.channel.id}/messages/{task.message_id}"
     scene.env.inject_error("DELETE", path, status=403, code=50001)
-    assert "Allow it *View Channel* there" in told(await fill_in(scene, form))
+    assert "Allow it *View Channel* and *Read Message History* there" in told(await fill_in(scene, form))
     assert (await scene.task()).removed_by is None
 
 

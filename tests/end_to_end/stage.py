@@ -166,7 +166,7 @@ class Stage:
     def clips(self, channel: Channel | None = None) -> list[Message]:
         """The messages that carry a finished clip, or a link to it."""
         messages = self.discord.messages(channel or self.channel)
-        return [message for message in messages if "your clip is ready" in message.words]
+        return [message for message in messages if re.search(r"your clips? (is|are) ready", message.words)]
 
     def progress(self, channel: Channel | None = None) -> list[Message]:
         """The other messages that everyone sees."""
@@ -178,6 +178,10 @@ class Stage:
             if message.id not in clips and not message.ephemeral and not message.loading
         ]
 
+    def carried(self, channel: Channel | None = None) -> int:
+        """How many clips these messages carry: each has a line that names the model and ends with its id."""
+        return sum(len(re.findall(r"(?m)^-# .* · .*`$", one.words)) for one in self.clips(channel))
+
     async def linked(
         self, clips: int = 1, channel: Channel | None = None, *, seconds: float = PATIENCE
     ) -> None:
@@ -186,7 +190,7 @@ class Stage:
         def links() -> int:
             return sum(message.words.count("✅ Ready: ") for message in self.progress(channel))
 
-        await self.until(lambda: len(self.clips(channel)) >= clips <= links(), seconds)
+        await self.until(lambda: self.carried(channel) >= clips <= links(), seconds)
 
     # ---------------------------------------------------------- the books
 

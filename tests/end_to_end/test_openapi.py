@@ -23,6 +23,10 @@ _UNLISTED = {
     "data": {"type": "null"},
     # Of an embed; discord.py sends it always.
     "flags": {"type": "integer"},
+    # Of the files that an edit keeps: discord.py repeats all that Discord told of them.
+    **{name: {"type": "string"} for name in ("content_type", "proxy_url", "url")},
+    "size": {"type": "integer"},
+    "spoiler": {"type": "boolean"},
 }
 
 
@@ -102,7 +106,7 @@ async def make_clips(stage: Stage) -> None:
     await stage.say("tasks cancel", task=waiting[1]["id"])
     for job in list(stage.mindvideo.jobs):
         stage.mindvideo.finish(job)
-    await stage.until(lambda: asked.response and asked.response.content.count("✅ Ready: ") == 2)
+    await stage.until(lambda: asked.response and asked.response.words.count("✅ Ready: ") == 2)
     stage.mindvideo.auto = True
     await stage.ask("video image", prompt="zoom", first_frame=frames["first_frame"])
     await stage.ask("video transition", prompt="fade", **frames)

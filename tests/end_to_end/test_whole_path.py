@@ -45,7 +45,8 @@ class Scene:
         return [job for job in self.stage.mindvideo.jobs if job not in self.known]
 
     async def clips(self, count: int = 1) -> list[Message]:
-        await self.stage.until(lambda: len(self.stage.clips(self.channel)) == count)
+        """The messages that carry so many clips."""
+        await self.stage.until(lambda: self.stage.carried(self.channel) == count)
         return self.stage.clips(self.channel)
 
     async def linked(self, count: int = 1) -> Message:
@@ -166,14 +167,14 @@ def sees_only_upright_pixels(data: bytes) -> None:
     assert b"Exif" not in data
 
 
-async def test_three_clips_are_three_tasks_charges_and_messages(scene: Scene) -> None:
+async def test_three_clips_are_three_tasks_and_charges_and_one_message(scene: Scene) -> None:
     await scene.ask("video text", prompt="a paper boat", count=3)
-    posted = await scene.clips(3)
+    (posted,) = await scene.clips(3)
     progress = await scene.linked(3)
     charged = [scene.stage.charged()[job] for job in await scene.jobs(3)]
     assert len(charged) == len(scene.tasks()) == 3
     assert sum(charged) == sum(spent for _, _, spent in scene.ledger())
-    assert all(f"/{message.id} " in progress.words for message in posted)
+    assert progress.words.count(f"/{posted.id} ") == len(posted.attachments) == 3
     assert [kind for kind, *_ in scene.ledger()].count("settle") == 3
 
 

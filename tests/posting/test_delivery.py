@@ -212,7 +212,10 @@ async def test_a_link_alone_pings_its_requester_and_names_its_end(scene: Scene) 
 async def test_a_link_too_long_for_a_message_comes_as_a_small_file(scene: Scene) -> None:
     link = "https://cdn.example/" + "x" * 3000
     (file,) = (await posted_link(scene, Link(link, None, own=False))).attachments
-    assert (file["filename"], scene.env.backend.cdn.get(file["url"])) == ("link.txt", link.encode())
+    assert (file["filename"], scene.env.backend.cdn.get(file["url"])) == (
+        "conch-task0001.link.txt",
+        link.encode(),
+    )
 
 
 async def test_a_webm_is_called_one_so_that_it_plays(scene: Scene) -> None:
