@@ -133,14 +133,7 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         enhance: bool = True,  # noqa: FBT001, FBT002 - an option of Discord
         private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {
-            "prompt": prompt,
-            "format": format,
-            "camera": camera,
-            "count": count,
-            "enhance": enhance,
-            "private": private,
-        }
+        chosen = _chosen(prompt, format, camera, count, enhance=enhance, private=private)
         await video.place(interaction, Mode.TEXT, chosen)
 
     @commands.command(name="image", description="Make a video that begins with your picture")
@@ -156,14 +149,7 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         enhance: bool = True,  # noqa: FBT001, FBT002
         private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {
-            "prompt": prompt,
-            "format": format,
-            "camera": camera,
-            "count": count,
-            "enhance": enhance,
-            "private": private,
-        }
+        chosen = _chosen(prompt, format, camera, count, enhance=enhance, private=private)
         await video.place(interaction, Mode.IMAGE, chosen, [first_frame])
 
     @commands.command(name="transition", description="Make a video that goes from one picture to another")
@@ -183,17 +169,24 @@ def group(video: Video, catalog: Catalog, providers: Sequence[str]) -> app_comma
         enhance: bool = True,  # noqa: FBT001, FBT002
         private: bool = False,  # noqa: FBT001, FBT002
     ) -> None:
-        chosen = {
-            "prompt": prompt,
-            "format": format,
-            "camera": camera,
-            "count": count,
-            "enhance": enhance,
-            "private": private,
-        }
+        chosen = _chosen(prompt, format, camera, count, enhance=enhance, private=private)
         await video.place(interaction, Mode.TRANSITION, chosen, [first_frame, last_frame])
 
     return commands
+
+
+def _chosen(
+    prompt: str, format_id: str | None, camera: str | None, count: int, *, enhance: bool, private: bool
+) -> dict[str, Any]:
+    """By the options' public names, as forms give them too."""
+    return {
+        "prompt": prompt,
+        "format": format_id,
+        "camera": camera,
+        "count": count,
+        "enhance": enhance,
+        "private": private,
+    }
 
 
 def _options(catalog: Catalog, menu: Sequence[Offer]) -> Callable[[F], F]:
