@@ -135,6 +135,15 @@ async def test_a_message_that_is_gone_already_is_as_good(scene: Scene, real_clip
     assert (await scene.task()).removed_by == scene.alice.id
 
 
+async def test_a_clip_alone_is_deleted_without_the_right_to_read_the_history(
+    scene: Scene, real_clip: bytes
+) -> None:
+    task = await posted(scene, real_clip)
+    scene.env.inject_error("GET", "/channels/*/messages/*", status=403, code=50013, times=None)
+    assert "Deleted." in await delete(scene, task)
+    assert not stands(scene, task)
+
+
 async def test_a_channel_closed_to_the_bot_is_told(scene: Scene, real_clip: bytes) -> None:
     task = await posted(scene, real_clip)
     form = await click(scene, task, "Delete")

@@ -9,6 +9,8 @@ from simcord.components import walk_components
 from bot.domain.errors import DeliveryError
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
+from tests.cogs.clips import BOTH
+from tests.cogs.languages import limits_hold, speak_everywhere
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, says
 
@@ -187,6 +189,22 @@ async def test_four_clips_with_long_reasons_fit_into_one_message(scene: Scene, s
     assert drawn(scene).endswith("`task0004`")
 
 
+async def test_four_clips_with_pictures_and_long_reasons_fit_by_either_token(scene: Scene) -> None:
+    await scene.video("transition", prompt="_" * 1900, count=3, **BOTH)
+    *others, last = await scene.tasks()
+    await scene.pass_time(16 * 60)
+    for task in others:
+        await scene.app.tasks.end(task, TaskState.FAILED, scene.now(), note="*" * 3000)
+        scene.app.board.changed(task)
+    await scene.redraw()
+    assert drawn(scene).count("❌") == len(others)
+    await scene.restart()
+    await end(scene, last, "*" * 3000)
+    assert drawn(scene).count("❌") == len(others) + 1
+    assert buttons(scene) == []
+    limits_hold(scene)
+
+
 # --------------------------------------------------------------------- layout
 
 
@@ -234,6 +252,14 @@ async def test_one_picture_stands_beside_format_and_prompt_after_a_restart_too(s
     await scene.redraw()
     assert "Paused by an admin" in drawn(scene)
     assert rows(scene) == [one[0], ("⏳ Paused ", "Cancel")]
+
+
+async def test_the_end_is_drawn_although_the_pictures_are_gone(scene: Scene) -> None:
+    await scene.video("transition", **BOTH)
+    scene.shown()[0].attachments = []
+    await scene.restart()
+    await end(scene, await scene.task())
+    assert drawn(scene).startswith("❌")
 
 
 async def test_a_message_of_an_older_version_is_laid_out_anew(scene: Scene) -> None:
@@ -321,16 +347,20 @@ async def test_a_message_that_is_gone_or_closed_is_left_at_once(scene: Scene, st
 # ----------------------------------------------------------- without a message
 
 
-async def forgotten(scene: Scene, *, shown: bool) -> Task:
+async def forgotten(scene: Scene, mode: str = "text", *, shown: bool, **options: Any) -> Task:
     """A held task whose process was killed before it noted, or sent, the progress message."""
-    await scene.video()
+    await scene.video(mode, **options)
+    await forget(scene, shown=shown)
+    return await scene.task()
+
+
+async def forget(scene: Scene, *, shown: bool) -> None:
     await scene.app.database.write(
         lambda tx: tx.run("UPDATE tasks SET progress_message_id = NULL, progress_channel_id = NULL")
     )
     if not shown:
         scene.env.backend.delete_message(scene.channel.id, scene.shown()[0].id)
     await scene.restart()
-    return await scene.task()
 
 
 async def test_tasks_without_a_message_get_one_by_the_bots_token(scene: Scene) -> None:
@@ -345,6 +375,32 @@ async def test_a_message_whose_answer_was_lost_is_found_instead(scene: Scene) ->
     task = await forgotten(scene, shown=True)
     posted = await scene.app.board.announce([task])
     assert [message.id for message in scene.shown()] == [posted.message_id]
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de"])
+async def test_a_sibling_that_was_posted_is_not_taken_for_it(
+    scene: Scene, real_clip: bytes, locale: str
+) -> None:
+    speak_everywhere(scene, locale)
+    scene.standin.clip = real_clip
+    await scene.video(count=2)
+    await scene.step(2)
+    scene.standin.finish((await scene.tasks())[0].job_id or "")
+    await scene.step(8)
+    await forget(scene, shown=False)
+    (clip,) = scene.shown()
+    assert clip.attachments
+    posted = await scene.app.board.announce(await scene.tasks())
+    assert [message.id for message in scene.shown()] == [clip.id, posted.message_id]
+
+
+@pytest.mark.parametrize("lost", ["first_frame", "last_frame"])
+async def test_a_new_message_shows_the_picture_that_is_left(scene: Scene, lost: str) -> None:
+    task = await forgotten(scene, "transition", shown=False, **BOTH)
+    (scene.settings.data_dir / getattr(task, lost).path).unlink()
+    await scene.app.board.announce([task])
+    (message,) = scene.shown()
+    assert len(message.attachments) == 1
 
 
 async def test_a_new_message_is_posted_once_and_mentions_nobody(scene: Scene) -> None:
