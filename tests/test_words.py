@@ -164,6 +164,15 @@ def test_a_kept_note_names_each_value_once() -> None:
     assert [text for text in kept if len(re.sub(r"\{[^}]*\}|\W", "", text)) < 4] == []
 
 
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_kept_note_formats_no_value(name: str) -> None:
+    """A value that is told again is a word by then, whatever it was."""
+    notes = [one for one in messages(name).values() if one.context == KEPT]
+    every = [text for one in notes for text in (key(one.id), *forms(one))]
+    wrong = [text for text in every for *_, spec, how in Formatter().parse(text) if spec or how]
+    assert wrong == []
+
+
 def test_no_text_is_spoken_where_it_would_not_be_found() -> None:
     """Babel does not look into f-strings."""
     found = {key(one.id) for one in words.words_of_code()}

@@ -10,7 +10,7 @@ from bot.logs import Redacted
 from bot.services.requests import Requests
 from cogs.acknowledge import changed, sorry
 from storage.database import Database
-from tests.cogs.scene import Scene, nothing_happened, told
+from tests.cogs.scene import Scene, nothing_happened, says, told
 
 
 @pytest.fixture
@@ -118,3 +118,19 @@ async def test_a_private_answer_is_refused_in_place(scene: Scene) -> None:
     result = await scene.alice.slash(scene.channel, "tasks show", task="zzz")
     assert "There is no such task" in result.response.content
     assert result.followups == []
+
+
+async def test_an_error_after_the_private_progress_message_is_told_beside_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A message that is laid out takes no words."""
+
+    async def full(*_: object, **__: object) -> None:
+        raise StorageError("disk full")
+
+    monkeypatch.setattr(scene.app.tasks, "announced", full)
+    result = await scene.video(private=True)
+    assert "is held; cancelling is free" in says(result.response)
+    (beside,) = result.followups
+    assert beside.ephemeral
+    assert "database does not answer just now" in beside.content

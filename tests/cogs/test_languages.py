@@ -4,15 +4,22 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+import discord
 import pytest
+import simcord
+from simcord.backend.serializers import message_payload
+from simcord.interactions import base_payload
 
+from bot.domain import language
 from bot.domain.task import TaskState
 from bot.posting.board import EDIT_SECONDS
-from tests.cogs.clips import FIRST, delivered, fill_in, message
+from tests.cogs.clips import BOTH, COMPONENT, FIRST, delivered, fill_in, message, posted
 from tests.cogs.fixtures import Open
-from tests.cogs.languages import speak_everywhere
+from tests.cogs.languages import limits_hold, speak_each, speak_everywhere
+from tests.cogs.moderators import speak, tell, told_in
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, drawn, says, told
+from tests.cogs.test_shapes import WIDE
 
 #: What stands in every language: the prompt, names of models and providers, ids, commands of the operator.
 PROMPT = "鲸鱼在游泳"
@@ -30,6 +37,13 @@ async def scene(open_bot: Open) -> AsyncIterator[Scene]:
         speak_everywhere(scene, "zh-CN")
         yield scene
         assert foreign(scene) == []
+
+
+@pytest.fixture
+async def german(open_bot: Open) -> AsyncIterator[Scene]:
+    async with open_bot() as scene:
+        speak_everywhere(scene, "de")
+        yield scene
 
 
 def foreign(scene: Scene) -> list[str]:
@@ -175,3 +189,110 @@ async def test_after_a_restart_the_message_goes_on_in_its_language(scene: Scene)
     await scene.app.engine.recover()
     await scene.redraw()
     assert "MindVideo" in drawn(scene)
+
+
+# ---------------------------------------------------------------- every language
+
+
+@pytest.mark.parametrize("locale", [one for one in language.LANGUAGES if one != language.ENGLISH])
+async def test_the_longest_words_have_room_in_discord(open_bot: Open, real_clip: bytes, locale: str) -> None:
+    async with open_bot(user_daily_limit=20_000_000, user_installs=True, user_concurrency=9) as scene:
+        speak_everywhere(scene, locale)
+        speak(scene, discord.Locale(locale))
+        channel = await told_in(scene)
+        await scene.video("image", prompt="a whale", **WIDE)
+        await scene.video("transition", prompt="_" * 1900, count=3, **BOTH)
+        scene.standin.clip, scene.standin.auto = real_clip, True
+        for _ in range(4):
+            await scene.step(3)
+            await scene.redraw()
+        task = await delivered(scene)
+        for label in ("edit", "continue", "delete"):
+            await scene.alice.click(message(scene, task), custom_id=f"conch:clip:{label}:{task.id}")
+        shown = await scene.bob.click(message(scene, task), custom_id=f"conch:clip:report:{task.id}")
+        await fill_in(scene, shown, scene.bob, reason="{price} % {0} `" * 20)
+        report = channel.history()[-1]
+        await scene.carol.click(report, custom_id=report.components[0].children[0].custom_id)
+        await scene.admin("approvals", above="0.10", channel=channel)
+        await scene.video(prompt="*" * 1900, count=4)
+        await tell(scene)
+        question = channel.history()[-1]
+        for button in [button for row in question.components for button in row.children]:
+            await scene.carol.click(channel.history()[-1], custom_id=button.custom_id)
+        await scene.admin("pause", reason="{reason} %s " + "*" * 150)
+        for path in ("limits list", "audit", "doctor", "report", "tasks find", "access list"):
+            await scene.admin(path)
+        for path in ("tasks list", "usage", "formats", "privacy show", "privacy erase"):
+            await scene.alice.slash(scene.channel, path)
+        await scene.alice.slash(scene.channel, "tasks show", task=task.id)
+        limits_hold(scene)
+
+
+@pytest.mark.parametrize("locale", ["xx", "", "de-AT", "es-419", "DE", "tlh-Latn-x-foo", "x" * 3000])
+async def test_whatever_locale_is_told_a_clip_is_ordered(open_bot: Open, locale: str) -> None:
+    async with open_bot() as scene:
+        speak_everywhere(scene, locale)
+        await scene.video(prompt="{price} %s {0}")
+        assert "`task0001`" in drawn(scene)
+        listed = await scene.alice.slash(scene.channel, "tasks list")
+        assert "task0001" in listed.response.embeds[0].description
+
+
+async def test_each_reads_their_own_language_at_once(open_bot: Open, real_clip: bytes) -> None:
+    async with open_bot() as scene:
+        members = (scene.alice, scene.bob, scene.carol)
+        speak_each(scene, dict(zip((one.id for one in members), ("fr", "ja", "de"), strict=True)))
+        task = await posted(scene, real_clip)
+        stored = scene.env.backend.messages[task.message_channel_id][task.message_id]
+        clicks = []
+        for member in members:
+            record, payload = base_payload(
+                scene.env.backend,
+                type=COMPONENT,
+                channel_id=scene.channel.id,
+                guild_id=scene.guild.id,
+                user_id=member.id,
+                data={"custom_id": f"conch:clip:edit:{task.id}", "component_type": 2},
+            )
+            payload["message"] = dict(message_payload(scene.env.backend, stored))
+            scene.env.backend.emit("INTERACTION_CREATE", payload)
+            clicks.append(simcord.InteractionResult(scene.env, record))
+        await scene.env.settle()
+        assert len({one.modal["title"] for one in clicks}) == 3
+
+
+# --------------------------------------------------------------- others' words
+
+
+@pytest.mark.parametrize(
+    "reason", ["{price}", "%s %d {0}", "cancelled by the member", "a GIF", "removed by the member", "{"]
+)
+async def test_the_reason_of_an_admin_stays_as_it_is(german: Scene, reason: str) -> None:
+    await german.video()
+    task = await german.task()
+    await german.admin("tasks cancel", task=task.id, reason=reason)
+    await german.pass_time(EDIT_SECONDS)
+    await german.redraw()
+    assert reason in drawn(german)
+    assert reason in told(await german.alice.slash(german.channel, "tasks show", task=task.id))
+
+
+@pytest.mark.parametrize("reason", ["the member", "a GIF", "cancelled", "found a file without a video"])
+async def test_the_reason_of_a_pause_stays_as_it_is(german: Scene, reason: str) -> None:
+    await german.admin("pause", reason=reason)
+    assert reason in told(await german.video())
+
+
+@pytest.mark.parametrize("name", ["a text", "the picture", "an empty file"])
+async def test_the_name_of_a_file_stays_as_it_is(german: Scene, name: str) -> None:
+    assert name in told(await german.video("image", first_frame=(name, b"no picture at all")))
+
+
+@pytest.mark.parametrize("name", ["the picture", "the member", "allowed"])
+async def test_a_moderators_name_stays_as_it_is(german: Scene, real_clip: bytes, name: str) -> None:
+    boss = german.guild.add_member(german.env.create_user(name), roles=[german.bosses])
+    task = await posted(german, real_clip)
+    shown = await boss.click(message(german, task), custom_id=f"conch:clip:delete:{task.id}")
+    await fill_in(german, shown, boss)
+    history = told(await german.alice.slash(german.channel, "tasks show", task=task.id))
+    assert f"von {name} aus der Moderation entfernt" in history
