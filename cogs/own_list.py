@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import discord
@@ -10,14 +9,13 @@ import discord
 from bot.domain.catalog import Catalog, Mode
 from bot.domain.language import named, tr
 from bot.domain.search import Found, Search, Stage
-from bot.domain.task import Task
 from bot.posting import texts
 from bot.services.pages import PAGE
 from cogs.finding import money, stage_name
 from cogs.pages import NEWER, Code, Turn
 from cogs.people import server_of
 
-#: Characters of a stranger's words in a line that would else be too long, before escapes.
+#: Characters of others' words in a line that would else be too long.
 _REASON = 80
 #: Characters of a line, its end among them: with these a page fits into an embed.
 _LINE = 4096 // PAGE
@@ -82,22 +80,19 @@ def nothing(search: Search) -> str:
 
 def line(found: Found, catalog: Catalog, aheads: Mapping[str, int], *, paused: str | None) -> str:
     """When, what and for how much; below it where it is and what can be done. `paused` as in `texts.status_line`."""
+    whole = _line(found, catalog, aheads, paused)
+    return whole if len(whole) < _LINE else _line(found, catalog, aheads, paused, room=_REASON)
+
+
+def _line(
+    found: Found,
+    catalog: Catalog,
+    aheads: Mapping[str, int],
+    paused: str | None,
+    *,
+    room: int = texts.ROOM,
+) -> str:
     task = found.task
-    whole = _line(found, task, catalog, aheads, paused)
-    if len(whole) < _LINE:
-        return whole
-    # Cut before they are translated: what a problem means is told by how its words begin.
-    cut = replace(task, problem=_short(task.problem))
-    return _line(found, cut, catalog, aheads, _short(paused))
-
-
-def _line(found: Found, task: Task, catalog: Catalog, aheads: Mapping[str, int], paused: str | None) -> str:
-    status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused)
+    status = texts.status_line(task, catalog, ahead=aheads.get(task.id, 0), paused=paused, room=room)
     made = f"{texts.task_format(task, catalog)} · {named(task.mode)}"
     return f"- <t:{task.created_at // 1000}:R> {made} · {money(found)}\n  {status}"
-
-
-def _short(words: str | None) -> str | None:
-    if words is None or len(words) <= _REASON:
-        return words
-    return f"{words[: _REASON - 1]}…"

@@ -5,13 +5,15 @@ from bot.domain.language import named, said, tr
 from bot.domain.money import dollars
 from bot.domain.parcel import Change, Link, Parcel
 from bot.domain.plain import plain as plain  # noqa: PLC0414 - what is posted calls it texts.plain
-from bot.domain.prose import sentence, together
+from bot.domain.prose import capitalised, sentence, together
 from bot.domain.task import HANDED_OVER, SETTLED, UNCOLLECTED, Task, TaskState
 
 MESSAGE_LENGTH = 2000
 #: A longer link is sent as a file beside the message.
 LONGEST_LINK = 1000
 _BAR = 10
+#: Characters of others' words in a line.
+ROOM = 200
 _DIRECT = "@me"
 
 
@@ -86,13 +88,16 @@ def status_line(
     expected: int | None = None,
     ready_at: int | None = None,
     paused: str | None = None,
+    room: int = ROOM,
 ) -> str:
     """Where one clip is now. `ready_at` is milliseconds since 1970.
 
     `progress` is the percentage that the provider tells, `expected` the one that clips of this kind had at this age.
 
-    `paused` is why the task's server makes no clips just now, None where it does.
+    `paused` is why the task's server makes no clips just now, None where it does. `room` is how many characters
+    others' words may have, `ROOM` where there is enough.
     """
+    reason = _sentence(said(task.problem), room) if task.problem else ""
     name, bar = provider_label(task, catalog), _bar(progress, expected)
     match task.state:
         case TaskState.HELD if task.approval_until is not None:
@@ -101,7 +106,8 @@ def status_line(
             )
             text = together(text, _held(task))
         case TaskState.HELD:
-            text = f"⏳ {together(_waiting(task, name, ahead, paused), _held(task))}"
+            halted = None if paused is None else _sentence(paused, room)
+            text = f"⏳ {together(_waiting(task, name, ahead, halted), _held(task))}"
         case TaskState.SUBMITTING:
             text = tr("📤 Being handed to {provider}.", provider=name)
         case TaskState.QUEUED:
@@ -109,7 +115,7 @@ def status_line(
         case TaskState.PROCESSING:
             text = _made("🎬", tr("{provider} is making it", provider=name), task, bar, ready_at)
         case _:
-            text = _outcome(task, name)
+            text = _outcome(task, name, reason)
     return f"{text} `{task.id}`"
 
 
@@ -119,7 +125,7 @@ def _held(task: Task) -> str:
 
 def _waiting(task: Task, name: str, ahead: int, paused: str | None) -> str:
     if paused is not None:
-        return tr("Paused by an admin: {reason}", reason=_sentence(paused))
+        return tr("Paused by an admin: {reason}", reason=paused)
     if task.problem:
         return tr("{provider} takes no more jobs just now; it is asked again by itself.", provider=name)
     if ahead:
@@ -137,19 +143,20 @@ def _made(sign: str, words: str, task: Task, bar: str, ready_at: int | None) -> 
     return " · ".join(parts)
 
 
-def _outcome(task: Task, name: str) -> str:
+def _outcome(task: Task, name: str, reason: str) -> str:
     match task.state:
         case TaskState.SUCCEEDED:
-            return _ready(task)
+            return _ready(task, reason)
         case TaskState.DELIVERED:
             return _delivered(task)
         case TaskState.FAILED:
-            return _failed(task)
+            return _failed(task, reason)
         case TaskState.CANCELLED:
-            reason = _reason(task, tr("Cancelled."))
-            return tr("🚫 {reason} {price} was given back.", reason=reason, price=_price(task))
+            return tr(
+                "🚫 {reason} {price} was given back.", reason=reason or tr("Cancelled."), price=_price(task)
+            )
         case _:
-            return _parked(task, name)
+            return _parked(task, name, reason or _no_reason())
 
 
 def _delivered(task: Task) -> str:
@@ -160,8 +167,7 @@ def _delivered(task: Task) -> str:
     return tr("✅ Ready: {link}", link=link_of(task))
 
 
-def _parked(task: Task, name: str) -> str:
-    reason = _reason(task, _no_reason())
+def _parked(task: Task, name: str, reason: str) -> str:
     if task.private:
         return tr(
             "⏸️ {provider} gives no result so far: {reason} {price} stays held until the outcome is known; if the "
@@ -179,10 +185,10 @@ def _parked(task: Task, name: str) -> str:
     )
 
 
-def _failed(task: Task) -> str:
+def _failed(task: Task, reason: str) -> str:
     if (task.problem or "").startswith((SETTLED, UNCOLLECTED)):
-        return tr("❌ It ended without a clip: {reason}", reason=_reason(task, _no_reason()))
-    reason = _reason(task, tr("The reason was erased.") if task.erased else _no_reason())
+        return tr("❌ It ended without a clip: {reason}", reason=reason or _no_reason())
+    reason = reason or (tr("The reason was erased.") if task.erased else _no_reason())
     return tr("❌ It failed and {price} was given back: {reason}", price=_price(task), reason=reason)
 
 
@@ -190,9 +196,9 @@ def _no_reason() -> str:
     return tr("No reason was given.")
 
 
-def _ready(task: Task) -> str:
+def _ready(task: Task, reason: str) -> str:
     if task.due_at is None and (task.problem or "").startswith("the provider's file"):
-        return tr("📦 {reason} The operator has been told.", reason=_reason(task, _no_reason()))
+        return tr("📦 {reason} The operator has been told.", reason=reason or _no_reason())
     if task.due_at is None:
         return tr(
             "📦 It is ready but could not be posted. {command} hands it to you.",
@@ -312,10 +318,5 @@ def _relative(at: int) -> str:
     return f"<t:{at // 1000}:R>"
 
 
-def _reason(task: Task, otherwise: str) -> str:
-    return _sentence(said(task.problem)) if task.problem else otherwise
-
-
-def _sentence(words: str) -> str:
-    text = plain(words)
-    return sentence(text[:1].upper() + text[1:])
+def _sentence(words: str, room: int) -> str:
+    return sentence(capitalised(plain(words, length=room)))

@@ -11,6 +11,7 @@ from simcord.interactions import base_payload
 
 from bot.domain.catalog import Mode
 from bot.domain.errors import NotAVideo
+from bot.domain.language import kept
 from bot.domain.ports import ProviderEvent
 from bot.domain.search import Booked, Found, Search, Stage
 from bot.domain.task import LedgerEntry, Task, TaskEvent, TaskState
@@ -20,6 +21,7 @@ from cogs.own_list import OWN, line
 from cogs.pages import Turn
 from tests.cogs.fixtures import Open
 from tests.cogs.forging import press
+from tests.cogs.languages import speak_everywhere
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, says, told
 from tests.media.reaping import until
@@ -443,3 +445,15 @@ async def test_at_most_25_tasks_are_offered(open_bot: Open) -> None:
         for _ in range(7):
             await scene.video(count=4)
         assert len(await offered(scene)) == 25
+
+
+async def test_a_reason_that_is_cut_is_told_in_the_readers_language(scene: Scene) -> None:
+    speak_everywhere(scene, "de")
+    inner = kept("direct messages are closed to the bot ({reasons})", reasons="403 Forbidden " * 20)
+    note = kept("kept, offered in /tasks list: {error}", error=inner)
+    await scene.app.tasks.end(await scene.accepted(), TaskState.FAILED, scene.now(), note=note)
+    listed = await scene.alice.slash(scene.channel, "tasks list")
+    words = str(listed.response.embeds[0].description)
+    assert "…" in words
+    assert "closed to the bot" not in words
+    assert "Direktnachrichten" in words
