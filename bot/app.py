@@ -19,7 +19,7 @@ from filelock import FileLock
 from tenacity import AsyncRetrying, before_sleep_log, retry_if_exception_type, wait_exponential
 
 from bot import catalog as catalogs
-from bot import control, discord_setup, health, web
+from bot import control, discord_setup, watchdog, web
 from bot.client import PERMISSIONS, Conch, invite_link
 from bot.domain import language
 from bot.domain.catalog import Catalog
@@ -28,11 +28,14 @@ from bot.domain.ports import Clock, NewId, Provider
 from bot.domain.privacy import Keeping
 from bot.domain.servers import zone_names
 from bot.domain.task import Task
+from bot.health import Health
+from bot.metrics import Metrics
 from bot.posting.board import Board
 from bot.posting.moderation import Moderation
 from bot.posting.reports import ReportWriter
 from bot.providers import wire
 from bot.providers.downloads import Downloads
+from bot.providers.measured import Measured
 from bot.providers.registry import PROVIDERS, Parts
 from bot.services import notices as notice_parts
 from bot.services.access import Access
@@ -54,6 +57,7 @@ from bot.services.pace import Paces
 from bot.services.packing import Packing
 from bot.services.parked import Parked
 from bot.services.privacy import Privacy
+from bot.services.pulse import Pulse
 from bot.services.reading import Reading
 from bot.services.remakes import Remakes
 from bot.services.removals import Removals
@@ -81,6 +85,7 @@ from storage.clip_reports import ClipReportStore
 from storage.database import Database, open_database
 from storage.drafts import DraftStore
 from storage.erasures import ErasureStore
+from storage.figures import FigureStore
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
@@ -99,6 +104,7 @@ log = logging.getLogger(__name__)
 _ID_LETTERS = "abcdefghjkmnpqrstvwxyz23456789"
 _ID_LENGTH = 16
 _HOOKS_SIGNED_WITH = "hook secret"
+_SIGN_OF_LIFE = "sign of life"
 #: Seconds.
 _LONGEST_LOGIN_PAUSE = 60
 #: A login takes a tenth of a second.
@@ -131,6 +137,8 @@ class App:
     tasks: TaskStore
     ledger: LedgerStore
     files: Files
+    health: Health
+    pulse: Pulse
 
 
 class _Stores:
@@ -154,6 +162,7 @@ class _Stores:
         self.reports = ReportStore(database.slow)
         self.spending = SpendingStore(database.slow)
         self.searches = SearchStore(database.slow)
+        self.figures = FigureStore(database.slow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +187,8 @@ class _Core:
     files: Files
     packing: Packing
     drafts: Drafts
+    metrics: Metrics
+    pulse: Pulse
 
     @property
     def enabled(self) -> list[str]:
@@ -236,6 +247,9 @@ async def build(
             Conch(stores.marks, monotonic, user_installs=settings.user_installs)
         )
 
+        metrics = Metrics(stores.figures, lambda: client.connected, monotonic)
+        measured = {name: Measured(one, metrics.called) for name, one in providers.items()}
+
         def under_clip(task: Task) -> Sequence[discord.ui.Item[Any]]:
             return clip_buttons.of(task)
 
@@ -261,7 +275,7 @@ async def build(
             monotonic=monotonic,
             stores=stores,
             signals=signals,
-            providers=providers,
+            providers=measured,
             downloads=outbound.downloads,
             router=router,
             access=access,
@@ -271,8 +285,10 @@ async def build(
             paces=paces,
             board=board,
             files=files,
-            packing=Packing(stores.tasks, providers, files, links, timetable, paces),
+            packing=Packing(stores.tasks, measured, files, links, timetable, paces),
             drafts=Drafts(DraftStore(database), requests.drafts, clock),
+            metrics=metrics,
+            pulse=Pulse(monotonic),
         )
         engine = _engine(core, hooks)
         reports = Reports(stores.reports, stores.spending, stores.limits, stores.servers, clock)
@@ -310,9 +326,23 @@ async def build(
             ],
         )
         client.add_listener(animating.submitted, "on_interaction")
+        health = Health(
+            lambda: client.connected,
+            lambda: stores.marks.set(_SIGN_OF_LIFE, str(clock())),
+            core.pulse,
+            monotonic,
+        )
         if settings.http_port is not None:
             await stack.enter_async_context(
-                web.listening(settings.http_port, settings.data_dir, hooks, engine.hint, links)
+                web.listening(
+                    settings.http_port,
+                    settings.data_dir,
+                    hooks,
+                    engine.hint,
+                    links,
+                    health=health,
+                    guarded=_guarded(settings, metrics),
+                )
             )
         parked = Parked(stores.tasks, files, clock, signals.changed)
         await stack.enter_async_context(control.listening(settings.data_dir, parked, engine.wake))
@@ -327,7 +357,14 @@ async def build(
             tasks=stores.tasks,
             ledger=stores.ledger,
             files=files,
+            health=health,
+            pulse=core.pulse,
         )
+
+
+def _guarded(settings: Settings, metrics: Metrics) -> web.Guarded | None:
+    token = settings.metrics_token
+    return web.Guarded(metrics, token.get_secret_value()) if token else None
 
 
 async def _public(
@@ -348,10 +385,21 @@ def _engine(core: _Core, hooks: Hooks | None) -> Engine:
     stages = Stages(
         Submitting(tasks, providers, board, reading, core.router, timetable, hooks),
         reading,
-        Delivering(tasks, providers, board, core.files, core.packing, timetable, core.paces),
+        Delivering(
+            tasks, providers, board, core.files, core.packing, timetable, core.paces, core.metrics.posted
+        ),
         core.files,
     )
-    return Engine(tasks, providers, board, core.catalog, stages=stages, paces=core.paces, timetable=timetable)
+    return Engine(
+        tasks,
+        providers,
+        board,
+        core.catalog,
+        stages=stages,
+        paces=core.paces,
+        timetable=timetable,
+        pulse=core.pulse,
+    )
 
 
 def _notices(core: _Core, writer: ReportWriter) -> tuple[Notices, _Buttons]:
@@ -506,7 +554,7 @@ async def run(settings: Settings) -> None:
         raise SetupError(
             "DISCORD_TOKEN is not set. Make a bot in Discord's developer portal and put its token there."
         )
-    async with build(settings) as app, asyncio.TaskGroup() as group:
+    async with build(settings) as app, watchdog.watching(app.pulse), asyncio.TaskGroup() as group:
         logged_in = asyncio.Event()
         group.create_task(_work(app.engine, logged_in))
         group.create_task(app.board.run())
@@ -514,7 +562,7 @@ async def run(settings: Settings) -> None:
         group.create_task(app.drafts.run())
         group.create_task(app.files.sweep_daily(now))
         group.create_task(app.retention.run())
-        group.create_task(health.beat(settings.data_dir, app.client, app.tasks))
+        group.create_task(app.health.beat(settings.data_dir))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value(), logged_in))
 
 

@@ -78,6 +78,11 @@ class Conch(commands.Bot):
             self.tree.add_command(command)
         self.add_dynamic_items(*buttons)
 
+    @property
+    def connected(self) -> bool:
+        """Whether the gateway is, now: `is_ready` stays true while a lost connection is made anew."""
+        return self.is_ready() and not self.is_closed() and self.ws is not None and self.ws.open
+
     async def setup_hook(self) -> None:
         await self.tree.set_translator(Words())
         self.overrides = rights.Overrides(self, await self._sync(), self._monotonic)

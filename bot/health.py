@@ -1,41 +1,103 @@
-"""A sign of life on disk, for `conch health` and the container's health check."""
+"""Whether the bot is well, in three parts, and the same as a sign of life on disk, for `conch health`."""
 
 import asyncio
+import json
 import logging
 import time
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
-from bot.client import Conch
 from bot.domain.errors import StorageError
-from storage.tasks import TaskStore
+from bot.services.pulse import Pulse
 
 log = logging.getLogger(__name__)
 
+#: What is said of a part; all others are what is wrong with it.
+WELL = "well"
 _EVERY_SECONDS = 15
-#: Older than this, the bot hangs, has lost Discord, or is not running.
+_WRITE_SECONDS = 10
+#: Older than this, the bot hangs or is not running.
 _STALE_SECONDS = 90
+#: A round of the scheduler takes half a minute where there is nothing to do.
+_ROUND_SECONDS = 120
+
+
+class Health:
+    """`connected` tells of the gateway, `write` changes something on disk, `scheduler` beats with every round.
+
+    The database is written to by `beat` alone: whoever asks, however often, costs nothing.
+    """
+
+    def __init__(
+        self,
+        connected: Callable[[], bool],
+        write: Callable[[], Awaitable[object]],
+        scheduler: Pulse,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._connected = connected
+        self._write = write
+        self._scheduler = scheduler
+        self._written = Pulse(monotonic)
+        self._writable = True
+
+    def parts(self) -> dict[str, str]:
+        """`WELL` or what is wrong, of each part. Strangers may read it."""
+        round_age, write_age = self._scheduler.age, self._written.age
+        return {
+            "gateway": WELL if self._connected() else "not connected to Discord",
+            "database": WELL
+            if self._writable and write_age is not None and write_age <= _STALE_SECONDS
+            else "not written to" + ("" if write_age is None else f" for {write_age:,.0f} seconds"),
+            "scheduler": "not started"
+            if round_age is None
+            else WELL
+            if round_age <= _ROUND_SECONDS
+            else f"no round finished for {round_age:,.0f} seconds",
+        }
+
+    async def try_write(self) -> None:
+        try:
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await self._write()
+        except (StorageError, TimeoutError) as error:
+            self._writable = False
+            # A full disk makes the bot unwell, not dead: the engine waits for room.
+            log.warning("the database cannot be written to: %s", error or type(error).__name__)
+        else:
+            self._writable = True
+            self._written.beat()
+
+    async def beat(self, folder: Path) -> None:
+        """Try the database and leave the sign of life, again and again until cancelled."""
+        await asyncio.to_thread(_end, folder)
+        try:
+            while True:
+                await self.try_write()
+                await asyncio.to_thread(leave, folder, self.parts())
+                await asyncio.sleep(_EVERY_SECONDS)
+        finally:
+            _end(folder)
+
+
+def wrong(parts: Mapping[str, str]) -> str | None:
+    """What is wrong, in one sentence; None where all is well."""
+    faults = [f"{part}: {said}" for part, said in parts.items() if said != WELL]
+    return "; ".join(faults) or None
 
 
 def _file(folder: Path) -> Path:
     return folder / "alive"
 
 
-async def beat(folder: Path, client: Conch, tasks: TaskStore) -> None:
-    """Touch the file as long as the loop runs, the database answers and Discord is connected."""
-    await asyncio.to_thread(_end, folder)
+def leave(folder: Path, parts: Mapping[str, str]) -> None:
+    """Leave the sign of life, whole or not at all."""
+    new = folder / "alive.new"
     try:
-        await client.wait_until_ready()
-        while True:
-            try:
-                await tasks.next_due(0)
-                if client.is_ready() and not client.is_closed():
-                    await asyncio.to_thread(_file(folder).touch)
-            except (OSError, StorageError) as error:
-                # A full disk makes the bot unwell, not dead: the engine waits for room.
-                log.warning("no sign of life can be left: %s", error)
-            await asyncio.sleep(_EVERY_SECONDS)
-    finally:
-        _end(folder)
+        new.write_text(json.dumps(parts), "utf-8")
+        new.replace(_file(folder))
+    except OSError as error:
+        log.warning("no sign of life can be left: %s", error)
 
 
 def _end(folder: Path) -> None:
@@ -46,11 +108,12 @@ def _end(folder: Path) -> None:
 
 
 def problem(folder: Path) -> str | None:
-    """What is wrong, or None where a bot on this data folder is well."""
+    """What is wrong, or None where a bot on this data folder is well; for another process."""
     try:
         age = time.time() - _file(folder).stat().st_mtime
-    except OSError:
-        return f"no bot on the data folder {folder} is connected to Discord"
+        parts = json.loads(_file(folder).read_text("utf-8"))
+    except (OSError, ValueError):
+        return f"no bot on the data folder {folder} has left a sign of life"
     if age > _STALE_SECONDS:
         return f"the last sign of life is {age:,.0f} seconds old; the bot hangs, is offline or has ended"
-    return None
+    return wrong(parts)

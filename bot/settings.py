@@ -17,6 +17,7 @@ from bot.providers.registry import PROVIDERS
 T = TypeVar("T")
 
 _CONTACT_LENGTH = 200
+_SHORTEST_TOKEN = 16
 
 SANDBOX = "sandbox"
 #: In the order of preference that holds where the operator names none.
@@ -49,6 +50,8 @@ class Settings(BaseModel):
     sandbox_seconds: float = 5
     http_port: int | None = None
     public_url: str | None = None
+    metrics_token: SecretStr | None = None
+    sentry_dsn: SecretStr | None = None
     clip_link_days: int = 7
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
@@ -82,7 +85,7 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> list[str]:
         """Every value that must never be seen in a log line."""
-        found = [self.discord_token, *self.keys.values()]
+        found = [self.discord_token, self.metrics_token, self.sentry_dsn, *self.keys.values()]
         return [secret.get_secret_value() for secret in found if secret is not None]
 
 
@@ -156,6 +159,8 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         sandbox_seconds=read.parsed("SANDBOX_SECONDS", _number(0, 86400), base.sandbox_seconds),
         http_port=read.parsed("HTTP_PORT", _whole(0, 65535), None),
         public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),
+        metrics_token=read.secret("METRICS_TOKEN"),
+        sentry_dsn=read.secret("SENTRY_DSN"),
         clip_link_days=read.parsed("CLIP_LINK_DAYS", _whole(1, 365), base.clip_link_days),
         gmi_organization=read.text("GMI_ORGANIZATION_ID"),
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),
@@ -171,6 +176,12 @@ def read_settings(env: Mapping[str, str]) -> Settings:
     )
     if settings.public_url and settings.http_port is None:
         read.problems.append("PUBLIC_URL is set, but HTTP_PORT is not: name the port it leads to.")
+    if settings.metrics_token and settings.http_port is None:
+        read.problems.append("METRICS_TOKEN is set, but HTTP_PORT is not: name the port of /metrics.")
+    if settings.metrics_token and len(settings.metrics_token.get_secret_value()) < _SHORTEST_TOKEN:
+        read.problems.append(
+            f"METRICS_TOKEN is shorter than {_SHORTEST_TOKEN} characters: strangers could guess it."
+        )
     if read.problems:
         raise SetupError("\n".join(read.problems))
     return settings

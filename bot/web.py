@@ -1,20 +1,23 @@
-"""The HTTP listener: health, clips by signed links, and webhooks as a hint to read a status at once.
+"""The HTTP listener: health, metrics, clips by signed links, and webhooks as a hint to read a status at once.
 
 Nothing a caller says is believed.
 """
 
 import asyncio
+import hmac
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from aiohttp import web
 
-from bot import health
 from bot.domain.errors import SetupError, StorageError
+from bot.health import Health, wrong
 from bot.media import kinds
+from bot.metrics import CONTENT_TYPE, Metrics
 from bot.services.files import clip_of
 from bot.services.hooks import Hooks
 from bot.services.links import ClipLinks
@@ -28,6 +31,17 @@ _CHALLENGE_LENGTH = 1000
 _TYPES = {"mp4": "video/mp4", "mov": "video/quicktime", "webm": "video/webm", "mkv": "video/x-matroska"}
 
 
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """What `/metrics` tells, and the token that whoever asks must know."""
+
+    metrics: Metrics
+    token: str = field(repr=False)
+
+
+_Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
 @asynccontextmanager
 async def listening(
     port: int,
@@ -35,13 +49,19 @@ async def listening(
     hooks: Hooks | None,
     hint: Callable[[str], Awaitable[None]],
     links: ClipLinks | None = None,
+    *,
+    health: Health,
+    guarded: Guarded | None = None,
 ) -> AsyncIterator[int]:
     """Serve until left; yields the port, which differs from `port` only where that is 0: then IPv6 has another.
 
     `SetupError` where the port cannot be had.
     """
     application = web.Application(client_max_size=_LARGEST_BODY)
-    application.router.add_get("/health", _healthy(folder))
+    application.router.add_get("/health", _well(health))
+    application.router.add_get("/healthz", _parts(health))
+    if guarded:
+        application.router.add_get("/metrics", _metrics(guarded))
     if hooks:
         application.router.add_post("/hooks/{task}/{signature}", _called(hooks, hint))
     if links:
@@ -67,17 +87,39 @@ async def _listen(runner: web.AppRunner, port: int) -> None:
         ) from error
 
 
-def _healthy(folder: Path) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _well(health: Health) -> _Handler:
     async def handle(_: web.Request) -> web.Response:
-        problem = await asyncio.to_thread(health.problem, folder)
+        problem = wrong(health.parts())
         return web.Response(status=503 if problem else 200, text=problem or "well")
 
     return handle
 
 
-def _called(
-    hooks: Hooks, hint: Callable[[str], Awaitable[None]]
-) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _parts(health: Health) -> _Handler:
+    async def handle(_: web.Request) -> web.Response:
+        parts = health.parts()
+        problem = wrong(parts)
+        status = "unwell" if problem else "well"
+        return web.json_response({"status": status, **parts}, status=503 if problem else 200)
+
+    return handle
+
+
+def _metrics(guarded: Guarded) -> _Handler:
+    """Behind a token and not by address: a proxy in front, or Docker's own, makes every stranger a neighbour."""
+    expected = f"Bearer {guarded.token}".encode()
+
+    async def handle(request: web.Request) -> web.Response:
+        said = request.headers.get("Authorization", "").encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(said, expected):
+            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": "Bearer"})
+        text = await guarded.metrics.text()
+        return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE})
+
+    return handle
+
+
+def _called(hooks: Hooks, hint: Callable[[str], Awaitable[None]]) -> _Handler:
     async def handle(request: web.Request) -> web.Response:
         task_id = hooks.task_of(request.path)
         if task_id is None:

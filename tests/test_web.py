@@ -3,7 +3,6 @@
 import asyncio
 import gzip
 import json
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,9 +11,13 @@ import pytest
 
 from bot import web
 from bot.domain.errors import SetupError, StorageError
+from bot.metrics import Metrics
 from bot.services.hooks import Hooks
 from bot.services.links import ClipLinks
+from storage.database import open_database
+from storage.figures import FigureStore
 from tests.fakes import FakeClock
+from tests.patient import Patient
 
 HOOKS = Hooks("https://bot.example/conch/", b"a secret")
 TASK = "task000001"
@@ -40,8 +43,13 @@ def hints() -> Hints:
 
 
 @pytest.fixture
-async def port(tmp_path: Path, hints: Hints) -> AsyncIterator[int]:
-    async with web.listening(0, tmp_path, HOOKS, hints) as port:
+def patient() -> Patient:
+    return Patient()
+
+
+@pytest.fixture
+async def port(tmp_path: Path, hints: Hints, patient: Patient) -> AsyncIterator[int]:
+    async with web.listening(0, tmp_path, HOOKS, hints, health=patient.health) as port:
         yield port
 
 
@@ -62,22 +70,72 @@ async def slow(port: int, path: str) -> tuple[asyncio.StreamReader, asyncio.Stre
 # ---------------------------------------------------------------------- health
 
 
-async def test_health_is_200_after_a_sign_of_life_and_503_without(
-    client: httpx.AsyncClient, tmp_path: Path
+async def test_health_is_200_while_all_parts_are_well_and_tells_each(
+    client: httpx.AsyncClient, patient: Patient
 ) -> None:
-    answer = await client.get("/health")
-    assert (answer.status_code, "connected to Discord" in answer.text) == (503, True)
-    (tmp_path / "alive").touch()
+    assert (await client.get("/health")).status_code == 503
+    await patient.recover()
     answer = await client.get("/health")
     assert (answer.status_code, answer.text) == (200, "well")
-    os.utime(tmp_path / "alive", (0, 0))
-    answer = await client.get("/health")
-    assert (answer.status_code, "hangs" in answer.text) == (503, True)
+    answer = await client.get("/healthz")
+    parts = {"gateway": "well", "database": "well", "scheduler": "well"}
+    assert (answer.status_code, answer.json()) == (200, {"status": "well", **parts})
+
+
+async def test_each_part_alone_makes_it_503_and_is_named(client: httpx.AsyncClient, patient: Patient) -> None:
+    for part, harm in patient.harms.items():
+        await patient.recover()
+        await harm()
+        answer = await client.get("/healthz")
+        said = answer.json()
+        assert (answer.status_code, said.pop("status")) == (503, "unwell"), part
+        assert [name for name, words in said.items() if words != "well"] == [part]
+        answer = await client.get("/health")
+        assert (answer.status_code, answer.text) == (503, f"{part}: {said[part]}")
+
+
+async def test_asking_writes_nothing(client: httpx.AsyncClient, patient: Patient) -> None:
+    await patient.recover()
+    writes = patient.writes
+    for _ in range(5):
+        await client.get("/healthz")
+    assert patient.writes == writes
+
+
+# --------------------------------------------------------------------- metrics
+
+
+async def test_metrics_are_for_those_who_know_the_token(tmp_path: Path, hints: Hints) -> None:
+    async with open_database(tmp_path / "conch.db") as database:
+        guarded = web.Guarded(Metrics(FigureStore(database.slow), lambda: True), "the-metrics-token")
+        async with (
+            web.listening(0, tmp_path, None, hints, health=Patient().health, guarded=guarded) as port,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
+        ):
+            for said in (
+                "",
+                "Bearer",
+                "Bearer the-metrics-toke",
+                "Bearer the-metrics-token2",
+                "the-metrics-token",
+            ):
+                answer = await client.get("/metrics", headers={"Authorization": said})
+                assert (answer.status_code, b"conch" in answer.content) == (401, False), said
+            answer = await client.get("/metrics", headers={"Authorization": b"Bearer \xff\xfe"})
+            assert answer.status_code == 401
+            answer = await client.get("/metrics", headers={"Authorization": "Bearer the-metrics-token"})
+            assert (answer.status_code, "conch_gateway_connected 1.0" in answer.text) == (200, True)
+            assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert "the-metrics-token" not in repr(guarded)
+
+
+async def test_without_a_token_there_are_no_metrics(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/metrics")).status_code == 404
 
 
 async def test_without_hooks_there_is_health_alone(tmp_path: Path, hints: Hints) -> None:
     async with (
-        web.listening(0, tmp_path, None, hints) as port,
+        web.listening(0, tmp_path, None, hints, health=Patient().health) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
         assert (await client.get("/health")).status_code == 503
@@ -87,7 +145,7 @@ async def test_without_hooks_there_is_health_alone(tmp_path: Path, hints: Hints)
 
 async def test_a_port_that_is_taken_is_a_setup_error(port: int, tmp_path: Path, hints: Hints) -> None:
     with pytest.raises(SetupError, match=f"HTTP_PORT: port {port} cannot be listened on"):
-        async with web.listening(port, tmp_path, HOOKS, hints):
+        async with web.listening(port, tmp_path, HOOKS, hints, health=Patient().health):
             pass
 
 
@@ -230,7 +288,7 @@ async def clips(
     (tmp_path / "clips" / f"{TASK}.mp4").write_bytes(CLIP)
     (tmp_path / "conch.db").write_bytes(b"the books")
     async with (
-        web.listening(0, tmp_path, HOOKS, hints, links) as port,
+        web.listening(0, tmp_path, HOOKS, hints, links, health=Patient().health) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
         yield client, links.new(TASK).url

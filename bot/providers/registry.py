@@ -1,7 +1,7 @@
 """Which providers this version can speak to, and how each is made. A new provider adds one line here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypedDict
 
@@ -23,7 +23,7 @@ class Parts:
 
     client: httpx.AsyncClient
     downloads: Downloads
-    keys: Mapping[str, str]
+    keys: Mapping[str, str] = field(repr=False)
     urls: Mapping[str, str]
     folder: Path
     clock: Clock

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -37,6 +37,8 @@ _NO_VIDEO = 12
 
 
 class Delivering:
+    """`posted` is told how many milliseconds after it was found ready a clip was posted."""
+
     def __init__(
         self,
         tasks: TaskStore,
@@ -46,6 +48,7 @@ class Delivering:
         packing: Packing,
         timetable: Timetable,
         paces: Paces,
+        posted: Callable[[int], object] = lambda _: None,
     ) -> None:
         self._tasks = tasks
         self._providers = providers
@@ -54,6 +57,7 @@ class Delivering:
         self._packing = packing
         self._timetable = timetable
         self._paces = paces
+        self._posted = posted
         self._turns: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
 
     async def deliver(self, task: Task) -> None:
@@ -96,6 +100,7 @@ class Delivering:
             note=_posted(parcel),
         )
         await self._files.kept.take_end_of_delivered(task, self._files.clip(task))
+        self._posted(self._timetable.now() - task.changed_at)
         # A message from before a crash may carry a link that this try did not need.
         await self._files.forget_clip(task, linked=again or parcel.link is not None)
         await self._files.forget_pictures(task)

@@ -3,10 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
 from bot.domain.catalog import Catalog
+from bot.domain.current import working_on
 from bot.domain.errors import StaleTask, StorageError
 from bot.domain.language import kept
 from bot.domain.ports import Announcer, Provider
@@ -14,6 +16,7 @@ from bot.domain.task import FINAL, Task, TaskState
 from bot.services.delivering import PAUSES, Delivering
 from bot.services.files import Files
 from bot.services.pace import Pace, Paces
+from bot.services.pulse import Pulse
 from bot.services.reading import Reading
 from bot.services.submitting import STORAGE_SECONDS, Submitting
 from bot.services.timetable import Timetable
@@ -62,6 +65,7 @@ class Engine:
         stages: Stages,
         paces: Paces,
         timetable: Timetable,
+        pulse: Pulse | None = None,
     ) -> None:
         self._tasks = tasks
         self._providers = providers
@@ -70,13 +74,18 @@ class Engine:
         self._stages = stages
         self._paces = paces
         self._timetable = timetable
+        self._pulse = pulse or Pulse()
         self._lanes: dict[str, _Lane] = {}
         self._hinted: set[str] = set()
         self._wake = asyncio.Event()
         self._latest = timetable.now()
 
     async def run(self) -> None:
-        """Take up everything unfinished, then go on until cancelled; what is in flight is then ended too."""
+        """Take up everything unfinished, then go on until cancelled; what is in flight is then ended too.
+
+        The pulse beats at the start and after every round, also one that a failing database has ended.
+        """
+        self._pulse.beat()
         try:
             await self.recover()
             while True:
@@ -85,8 +94,10 @@ class Engine:
                     pause = await self.step()
                 except StorageError as error:
                     log.error("nothing can be started: %s", error)  # noqa: TRY400 - the sentence says all
+                    self._pulse.beat()
                     await self._rest()
                     continue
+                self._pulse.beat()
                 try:
                     await asyncio.wait_for(self._wake.wait(), pause)
                 except TimeoutError:
@@ -240,7 +251,9 @@ class Engine:
             await self._guarded(together[0], self._stages.submitting.again(together[0]))
             return
         try:
-            outcomes = await self._stages.reading.ask(together)
+            # A call for several is about none of them.
+            with working_on(together[0].id) if len(together) == 1 else nullcontext():
+                outcomes = await self._stages.reading.ask(together)
         except Exception:
             log.exception("reading the status of %d tasks stopped", len(together))
             for task in together:
@@ -254,15 +267,16 @@ class Engine:
 
     async def _guarded(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
         """One task's trouble is its own: it is looked at again later, and never holds up the others."""
-        try:
-            await self._handled(task, work)
-            if changed := await self._tasks.get(task.id):
-                self._announcer.changed(changed)
-        except StaleTask as error:
-            log.info("%s", error)
-        except StorageError as error:
-            log.error("task %s: %s", task.id, error)  # noqa: TRY400 - the sentence says all
-            await self._rest()
+        with working_on(task.id):
+            try:
+                await self._handled(task, work)
+                if changed := await self._tasks.get(task.id):
+                    self._announcer.changed(changed)
+            except StaleTask as error:
+                log.info("%s", error)
+            except StorageError as error:
+                log.error("task %s: %s", task.id, error)  # noqa: TRY400 - the sentence says all
+                await self._rest()
 
     async def _handled(self, task: Task, work: Coroutine[Any, Any, None]) -> None:
         try:

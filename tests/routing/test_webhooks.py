@@ -9,6 +9,7 @@ import pytest
 from bot import web
 from bot.domain.task import Task, TaskState
 from bot.services.hooks import Hooks
+from tests.patient import Patient
 from tests.providers.cases import Case
 from tests.providers.novita_standin import NovitaStandIn
 from tests.routing.bench import DEADLINE, Bench
@@ -28,7 +29,7 @@ async def bench(open_one: Open, name: str, quick_probe: None) -> Bench:
 async def outside(bench: Bench, tmp_path: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Whoever can reach the listener."""
     async with (
-        web.listening(0, tmp_path, HOOKS, bench.engine.hint) as port,
+        web.listening(0, tmp_path, HOOKS, bench.engine.hint, health=Patient().health) as port,
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", trust_env=False) as client,
     ):
         yield client
