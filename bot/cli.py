@@ -153,8 +153,10 @@ def _health(settings: Settings) -> int:
 
 
 async def _bot(settings: Settings) -> int:
-    from bot import app  # noqa: PLC0415
+    from bot import app, sentry  # noqa: PLC0415
 
+    if settings.sentry_dsn:
+        sentry.set_up(settings.sentry_dsn.get_secret_value(), logs.Redaction(settings.secrets))
     await app.run(settings)
     return OK
 
