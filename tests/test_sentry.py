@@ -113,12 +113,13 @@ def sdk(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise ValueError("Unsupported scheme ''")
         given.update(options)
 
-    for name, parts in {
+    modules: dict[str, dict[str, Any]] = {
         "sentry_sdk": {"init": init},
         "sentry_sdk.integrations.logging": {"LoggingIntegration": lambda level: ("logging", level)},
-    }.items():
+    }
+    for name, parts in modules.items():
         module = ModuleType(name)
-        vars(module).update(parts)
+        module.__dict__.update(parts)
         monkeypatch.setitem(sys.modules, name, module)
     return given
 

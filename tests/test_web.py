@@ -121,7 +121,7 @@ async def test_metrics_are_for_those_who_know_the_token(tmp_path: Path, hints: H
             ):
                 answer = await client.get("/metrics", headers={"Authorization": said})
                 assert (answer.status_code, b"conch" in answer.content) == (401, False), said
-            answer = await client.get("/metrics", headers={"Authorization": b"Bearer \xff\xfe"})
+            answer = await client.get("/metrics", headers=[(b"Authorization", b"Bearer \xff\xfe")])
             assert answer.status_code == 401
             answer = await client.get("/metrics", headers={"Authorization": "Bearer the-metrics-token"})
             assert (answer.status_code, "conch_gateway_connected 1.0" in answer.text) == (200, True)
