@@ -43,6 +43,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         keep_prompts_days=180,
         keep_clips_days=30,
         operator_contact=None,
+        metrics_token=None,
+        sentry_dsn=None,
         trusted_hosts=frozenset(),
         log_format="text",
         log_level="INFO",
@@ -262,3 +264,14 @@ def test_no_error_text_holds_a_secret(env: dict[str, str]) -> None:
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         read_settings({}).user_daily_limit = 5
+
+
+def test_a_token_for_metrics_needs_a_port_and_some_length(tmp_path: Path) -> None:
+    said = refusal(METRICS_TOKEN="too-short-0815")
+    assert "METRICS_TOKEN is set, but HTTP_PORT is not" in said
+    assert "METRICS_TOKEN is shorter than 16 characters" in said
+    assert "0815" not in said
+    (tmp_path / "token").write_text("a-long-token-0815\n")
+    settings = read_settings({"METRICS_TOKEN_FILE": str(tmp_path / "token"), "HTTP_PORT": "8080"})
+    assert settings.metrics_token
+    assert settings.metrics_token.get_secret_value() == "a-long-token-0815"

@@ -77,6 +77,7 @@ async def trouble(stage: Stage) -> list[str]:
         metrics = (await operator.get("/metrics", headers=known)).text
         read += [metrics, (await operator.get("/healthz")).text]
         assert 'conch_provider_errors_total{kind="closed",provider="mindvideo"}' in metrics
+        assert "conch_posting_delay_seconds_count 1.0" in metrics
         assert "conch_spent_dollars_total" in metrics
     for words in ("report --format json", "report --format csv", "report --check", "tasks list", "doctor"):
         await (await stage.launch(*words.split())).end()
