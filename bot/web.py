@@ -14,6 +14,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from bot.domain.current import working_on
 from bot.domain.errors import SetupError, StorageError
 from bot.health import Health, wrong
 from bot.media import kinds
@@ -132,11 +133,12 @@ def _called(hooks: Hooks, hint: Callable[[str], Awaitable[None]]) -> _Handler:
         challenge = _challenge(body)
         if challenge is not None:
             return web.json_response({"challenge": challenge})
-        try:
-            await hint(task_id)
-        except StorageError as error:
-            log.error("the hint about task %s is not taken: %s", task_id, error)  # noqa: TRY400 - says all
-            raise web.HTTPServiceUnavailable from None
+        with working_on(task_id):
+            try:
+                await hint(task_id)
+            except StorageError as error:
+                log.error("the hint about task %s is not taken: %s", task_id, error)  # noqa: TRY400 - says all
+                raise web.HTTPServiceUnavailable from None
         return web.Response(status=204)
 
     return handle

@@ -1,13 +1,18 @@
 """What a start builds."""
 
+import asyncio
 import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
 import pytest
 from pydantic import SecretStr
 
-from bot import app
+from bot import app, watchdog
+from bot.services.engine import Engine
+from bot.services.pulse import Pulse
 from bot.settings import Settings
 
 
@@ -28,3 +33,40 @@ async def test_a_start_loads_the_certificates_once(tmp_path: Path, monkeypatch: 
     )
     async with app.build(settings):
         assert len(loaded) == 1
+
+
+async def test_a_run_is_watched_by_the_pulse_of_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[Pulse] = []
+    worked: list[Pulse] = []
+    working = asyncio.Event()
+
+    @asynccontextmanager
+    async def watching(scheduler: Pulse) -> AsyncIterator[None]:
+        watched.append(scheduler)
+        yield
+
+    async def work(engine: Engine, _: asyncio.Event) -> None:
+        worked.append(engine._pulse)
+        working.set()
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(watchdog, "watching", watching)
+    monkeypatch.setattr(app, "_work", work)
+    monkeypatch.setattr(app, "_connect", never)
+    settings = Settings(
+        discord_token=SecretStr("token"),
+        database=tmp_path / "conch.db",
+        data_dir=tmp_path,
+        providers=("sandbox",),
+    )
+    running = asyncio.create_task(app.run(settings))
+    await asyncio.wait_for(working.wait(), 10)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running
+    assert len(watched) == 1
+    assert watched[0] is worked[0]

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.domain.current import working_on
 from bot.domain.errors import StorageError
 from bot.domain.language import kept
 from bot.domain.ports import Clock, Local
@@ -115,8 +116,9 @@ class Retention:
         why = _not_collected(self._keeping.clips_days)
         await self._erasures.give_up(tasks, self._clock(), why=why)
         for task in tasks:
-            await self._files.forget_pictures(task)
-            log.info("the clip of task %s: %s", task.id, why.note)
+            with working_on(task.id):
+                await self._files.forget_pictures(task)
+                log.info("the clip of task %s: %s", task.id, why.note)
             self._changed(task)
 
 
