@@ -69,6 +69,9 @@ class Instant(OneByOne):
     async def recover(self, body: bytes, *, key: str, since: int, known: frozenset[str]) -> Report:  # noqa: ARG002 - the protocol's
         return Report(key, TaskState.PROCESSING)
 
+    async def find(self, key: str) -> Report | None:  # noqa: ARG002 - the protocol's
+        return None
+
     async def published(self) -> Published:
         return Published()
 
@@ -93,6 +96,9 @@ class Nobody:
 
     def upload_limit(self, task: Task) -> int:  # noqa: ARG002 - the protocol's
         return 0
+
+    async def find(self, task: Task) -> Posted | None:  # noqa: ARG002 - the protocol's
+        return None
 
     async def deliver(
         self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None

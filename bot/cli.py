@@ -44,7 +44,9 @@ def _complain(error: Exception, code: int) -> int:
     return code
 
 
-def _chosen(chosen: argparse.Namespace, settings: Settings) -> Coroutine[Any, Any, int]:
+def _chosen(  # noqa: PLR0911 - one for each command
+    chosen: argparse.Namespace, settings: Settings
+) -> Coroutine[Any, Any, int]:
     match chosen.command:
         case "doctor":
             return _doctor(settings)
@@ -54,6 +56,10 @@ def _chosen(chosen: argparse.Namespace, settings: Settings) -> Coroutine[Any, An
             return _catalog(settings, live=chosen.live)
         case "report":
             return _report(settings, chosen)
+        case "backup":
+            return _backup(settings, chosen.to, keep=chosen.keep)
+        case "restore":
+            return _restore(settings, chosen.file)
     return _bot(settings)
 
 
@@ -72,6 +78,11 @@ def _parser() -> argparse.ArgumentParser:
     prices.add_argument("--live", action="store_true", help="ask the providers what they publish, for free")
     _add_tasks(commands.add_parser("tasks", help="list parked tasks, and end them with a reason"))
     _add_report(commands.add_parser("report", help="what a period cost, and whether the books agree"))
+    backup = commands.add_parser("backup", help="copy the database, also while the bot runs")
+    backup.add_argument("--to", type=Path, help="folder (default: backups in DATA_DIR)")
+    backup.add_argument("--keep", type=_at_least_one, default=7, help="how many there stay (default: 7)")
+    restore = commands.add_parser("restore", help="put a backup in the database's place, while no bot runs")
+    restore.add_argument("file", type=Path, help="the backup")
     demo = commands.add_parser("demo", help="show it all on this machine: no account, no network, no cost")
     demo.add_argument("--folder", type=Path, default=Path("conch-demo"), help="where the clips go")
     demo.add_argument(
@@ -79,6 +90,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--quiet", action="store_true", help="print only the paths of the clips")
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, need a whole number of at least 1")
+    return int(text)
 
 
 def _add_tasks(parser: argparse.ArgumentParser) -> None:
@@ -196,6 +213,20 @@ async def _report(settings: Settings, chosen: argparse.Namespace) -> int:
         form=chosen.format,
     )
     await reporting.report(settings, wanted, app.now(), print)
+    return OK
+
+
+async def _backup(settings: Settings, folder: Path | None, *, keep: int) -> int:
+    from bot import shell  # noqa: PLC0415
+
+    await shell.backup(settings, folder, print, keep=keep)
+    return OK
+
+
+async def _restore(settings: Settings, file: Path) -> int:
+    from bot import shell  # noqa: PLC0415
+
+    await shell.restore(settings, file, print)
     return OK
 
 

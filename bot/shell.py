@@ -1,10 +1,11 @@
-"""`conch tasks` and `conch catalog`: what the operator looks up and decides on the shell."""
+"""`conch tasks`, `catalog`, `backup` and `restore`: what the operator looks up and decides on the shell."""
 
 import asyncio
 import os
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from pathlib import Path
 
 from bot import app, catalog, control
 from bot.domain.catalog import Catalog, Offer
@@ -14,7 +15,9 @@ from bot.domain.published import Published
 from bot.services.files import Files
 from bot.services.parked import Parked
 from bot.settings import Settings
+from storage.backup import take
 from storage.database import open_database
+from storage.restore import restore as put_back
 from storage.tasks import TaskStore
 
 Say = Callable[[str], object]
@@ -57,6 +60,30 @@ def _money(request: control.Request, held_micros: int) -> str:
         case "release":
             return f"{dollars(held_micros)} given back"
     return f"{dollars(held_micros)} held"
+
+
+async def backup(settings: Settings, folder: Path | None, say: Say, *, keep: int) -> None:
+    """Back the database up, also beside a running bot; `folder` is DATA_DIR's own where none is named."""
+    made = await take(settings.database, folder or settings.data_dir / "backups", app.now(), keep=keep)
+    say(f"{made} is whole and checked. The newest {keep} of its folder stay.")
+
+
+async def restore(settings: Settings, file: Path, say: Say) -> None:
+    """Put a backup in the database's place while no bot runs; what is open in it is never ordered again."""
+    done = await put_back(file, settings.database, app.now())
+    made = datetime.fromtimestamp(done.taken_at / 1000, UTC)
+    say(f"{settings.database} is as it was on {made:%Y-%m-%d %H:%M:%S} UTC.")
+    if done.kept:
+        say(f"The former one is kept as {done.kept}.")
+    if done.parked:
+        say(
+            f"Parked: {done.parked} that waited for a provider or its answer, and may have been made since. The next "
+            "start looks up those it can; of the others ask the provider, then end them with `conch tasks`."
+        )
+    if done.open:
+        say(
+            f"Open: {done.open} more. The next start asks how they ended and posts what the channel does not carry."
+        )
 
 
 async def offers(settings: Settings, say: Say, *, live: bool) -> bool:

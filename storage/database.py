@@ -283,7 +283,7 @@ def _failures_explained() -> Iterator[None]:
 async def open_database(path: Path) -> AsyncIterator[Database]:
     """Lock, check, migrate and open the file. `SetupError` says what is wrong and what to do."""
     async with AsyncExitStack() as stack:
-        stack.callback(_only_process(path).release)
+        stack.callback(only_process(path).release)
         writer = await asyncio.to_thread(_prepare, path, asyncio.get_running_loop())
         reader, slow = [await stack.enter_async_context(_reading(path)) for _ in range(2)]
         writer.start()
@@ -315,13 +315,36 @@ async def open_reader(path: Path) -> AsyncIterator[Reads]:
         finally:
             reads.close()
     if _IMMUTABLE in address and await asyncio.to_thread(_stamp, path) != before:
-        raise SetupError(
-            f"DATABASE_URL: a bot began to write to {path} while it was read, so what was read may be wrong. "
-            "Run this again."
-        )
+        raise _written_meanwhile(path)
 
 
-def _only_process(path: Path) -> FileLock:
+def _written_meanwhile(path: Path) -> SetupError:
+    return SetupError(
+        f"DATABASE_URL: a bot began to write to {path} while it was read, so what was read may be wrong. "
+        "Run this again."
+    )
+
+
+def copy(path: Path, to: Path) -> None:
+    """Copy what is committed at one moment into a file that stands alone; a running bot goes on meanwhile.
+
+    Raises `sqlite3.Error`, or `SetupError` where a bot was started just then.
+    """
+    address, before = _address(path), _stamp(path)
+    with (
+        closing(sqlite3.connect(address, uri=True, timeout=_BUSY_MILLISECONDS / 1000)) as source,
+        closing(sqlite3.connect(to, isolation_level=None)) as target,
+    ):
+        # In one step: several would begin anew with every commit of the bot.
+        source.backup(target)
+        # In a log's stead it is one file, which anybody may read without leaving another beside it.
+        target.execute("PRAGMA journal_mode = DELETE")
+    if _IMMUTABLE in address and _stamp(path) != before:
+        raise _written_meanwhile(path)
+
+
+def only_process(path: Path) -> FileLock:
+    """Hold the database against every other Conch until released; `AlreadyRunning` where one has it."""
     if path.is_dir():
         raise _a_folder(path)
     try:
@@ -345,7 +368,7 @@ def examine(path: Path) -> bool:
 
     `AlreadyRunning` or another `SetupError` as at a start.
     """
-    lock = _only_process(path)
+    lock = only_process(path)
     try:
         with _told(path):
             return _pending(path)

@@ -16,18 +16,21 @@ def known() -> list[str]:
     return sorted(file.name.split("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*_*.py"))
 
 
-def pending(connection: sqlite3.Connection, path: Path) -> bool:
-    """Whether the file is older than this version; `SetupError` where it is newer, or somebody else's."""
+def pending(connection: sqlite3.Connection, path: Path, *, setting: str = "DATABASE_URL") -> bool:
+    """Whether the file is older than this version; `SetupError` where it is newer, or somebody else's.
+
+    `setting` is what names the file.
+    """
     tables = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "alembic_version" not in tables:
         if tables:
-            raise SetupError(f"DATABASE_URL: {path} holds another program's tables. Name a file of its own.")
+            raise SetupError(f"{setting}: {path} holds another program's tables. Name a file of its own.")
         return True
     row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = row[0] if row else None
     if revision is not None and revision not in known():
         raise SetupError(
-            f"DATABASE_URL: {path} was written by a newer Conch (schema {revision}, this one knows "
+            f"{setting}: {path} was written by a newer Conch (schema {revision}, this one knows "
             f"{known()[-1]}). Start that version, or restore a backup made before the update."
         )
     return revision != known()[-1]

@@ -85,6 +85,12 @@ class Provider(Protocol):
         `ProviderBusy` and `ProviderClosed` say nothing of the job: it can be asked again.
         """
 
+    async def find(self, key: str) -> Report | None:
+        """The job that was made under this key, long ago perhaps; never makes one.
+
+        None where there is none, or no way to tell. Other errors say nothing of the job.
+        """
+
     async def status(self, job_id: str) -> Report: ...
 
     async def statuses(self, job_ids: Sequence[str]) -> dict[str, Report | ProviderError]:
@@ -138,6 +144,9 @@ class Announcer(Protocol):
 
     def upload_limit(self, task: Task) -> int:
         """Bytes that a file in the task's channel may have, as far as Discord has told."""
+
+    async def find(self, task: Task) -> Posted | None:
+        """The message that carries the clip already, posted by an earlier try; `DeliveryError`s pass."""
 
     async def deliver(
         self, task: Task, parcel: Parcel, *, cost_micros: int, again: bool, gallery: Gallery | None = None

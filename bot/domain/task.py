@@ -24,6 +24,7 @@ _ENDS = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED})
 #: Every move a task may make by itself. `submitting → held` happens only when the provider certainly accepted
 #: nothing; `processing → queued` does not exist: a provider whose status goes backwards is not followed.
 #: A clip that could be posted nowhere and is kept no longer is ended as failed by `storage/erasures.py` alone.
+#: One that was held when a backup was made is parked by `storage/restore.py` alone.
 MOVES: dict[TaskState, frozenset[TaskState]] = {
     TaskState.HELD: frozenset({TaskState.SUBMITTING, TaskState.FAILED, TaskState.CANCELLED}),
     TaskState.SUBMITTING: _ENDS | {TaskState.HELD, TaskState.QUEUED, TaskState.PROCESSING, TaskState.PARKED},
@@ -143,6 +144,14 @@ def settled_at(cost: str, reason: str) -> str:
 def switched_off(provider: str) -> str:
     """Of a task at a provider that this bot no longer asks."""
     return kept("{provider} is switched off: switch it on again to collect this clip", provider=provider)
+
+
+def restored(backup: str) -> str:
+    """Of a task that may have gone on since the backup was made that the database comes from."""
+    return kept(
+        "the database was restored from a backup of {backup}, and this clip may have been made since",
+        backup=backup,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,18 @@ class Delivery:
             raise unreachable(error) from error
         raise NobodyThere(_closed(task, "; ".join(reasons)))
 
+    async def find(self, task: Task) -> Posted | None:
+        """The message that carries the clip already, wherever it was posted; `DeliveryError` where that passes."""
+        self._must_be_logged_in()
+        try:
+            with reading(task.language):
+                earlier = await self._posted_before(task)
+        except discord.HTTPException as error:
+            raise refused(error) from error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise unreachable(error) from error
+        return _posted(earlier) if earlier else None
+
     async def _in_gallery(
         self, task: Task, parcel: Parcel, gallery: Gallery, cost_micros: int
     ) -> Posted | None:

@@ -90,6 +90,10 @@ class Hosted(OneByOne):
     ) -> Report:
         raise OutcomeUnknown(kept("{provider} has no way to ask.", provider=self.label))
 
+    async def find(self, key: str) -> Report | None:  # noqa: ARG002  # the protocol's signature
+        """None: most know no key of ours, or only by making a job for one they do not know."""
+        return None
+
     async def events(self, job_id: str) -> list[ProviderEvent]:  # noqa: ARG002  # the protocol's signature
         """None: most keep no history of a job."""
         return []

@@ -332,12 +332,26 @@ class Runware(Hosted):
         first. A look-up that fails says nothing of the job: neither does its `ProviderBusy` or `ProviderClosed`.
         """
         job_id, asked_at = _uuid(key), self._clock()
-        try:
-            reply = await self._call(_question([job_id]))
-        except JobRejected as error:
-            raise _untold(error) from error
+        reply = await self._look_up(job_id)
         if _is_unknown(job_id, reply):
             return await self.submit(body, key=key)
+        return self._found(job_id, reply, asked_at)
+
+    async def find(self, key: str) -> Report | None:
+        """Look it up by its id. Silence is no sign of a pending job here: there may never have been one."""
+        job_id, asked_at = _uuid(key), self._clock()
+        reply = await self._look_up(job_id)
+        if _is_unknown(job_id, reply) or not (reply.item(job_id) or reply.problem(job_id)):
+            return None
+        return self._found(job_id, reply, asked_at)
+
+    async def _look_up(self, job_id: str) -> Reply:
+        try:
+            return await self._call(_question([job_id]))
+        except JobRejected as error:
+            raise _untold(error) from error
+
+    def _found(self, job_id: str, reply: Reply, asked_at: int) -> Report:
         outcome = self._outcome(job_id, reply, asked_at)
         if isinstance(outcome, JobNotFound):
             raise _untold(outcome) from outcome

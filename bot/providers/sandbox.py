@@ -139,6 +139,11 @@ class Sandbox(OneByOne):
     ) -> Report:
         return await self.submit(body, key=key)
 
+    async def find(self, key: str) -> Report | None:
+        job_id = f"sandbox-{key}"
+        record = await asyncio.to_thread(self._read, job_id) if _ID.fullmatch(job_id) else None
+        return await self._report(record) if record else None
+
     async def status(self, job_id: str) -> Report:
         return await self._report(await self._known(job_id))
 

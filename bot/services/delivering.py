@@ -64,7 +64,8 @@ class Delivering:
         try:
             info = await self._fetch(task)
         except (ProviderError, NotAVideo, StorageError) as error:
-            await self._later(task, error)
+            if not await self._posted_before(task):
+                await self._later(task, error)
             return
         # The clips of one command go into one message, one after the other.
         async with self._turns.setdefault(task.interaction_id, asyncio.Lock()):
@@ -104,6 +105,26 @@ class Delivering:
         # A message from before a crash may carry a link that this try did not need.
         await self._files.forget_clip(task, linked=again or parcel.link is not None)
         await self._files.forget_pictures(task)
+
+    async def _posted_before(self, task: Task) -> bool:
+        """Whether a clip that cannot be had again stands in the channel already: then that is noted."""
+        if task.posting_since is None:
+            return False
+        try:
+            posted = await self._announcer.find(task)
+        except DeliveryError:
+            return False
+        if posted is None:
+            return False
+        await self._tasks.delivered(
+            task,
+            self._timetable.now(),
+            channel_id=posted.channel_id,
+            message_id=posted.message_id,
+            note=kept("posted before, and found again"),
+        )
+        await self._files.forget_pictures(task)
+        return True
 
     async def _gallery(self, task: Task) -> Gallery | None:
         """The message of all the clips of a command that asked for several."""

@@ -246,9 +246,11 @@ class Engine:
         await self._guarded(task, self._stages.delivering.deliver(task))
 
     async def _look(self, *together: Task) -> None:
-        """Read the status of tasks of one provider, or settle one whose submit was lost."""
-        if together[0].state is TaskState.SUBMITTING:
-            await self._guarded(together[0], self._stages.submitting.again(together[0]))
+        """Read the status of tasks of one provider, or learn of one without a job whether there is one."""
+        if (first := together[0]).job_id is None:
+            submitting = self._stages.submitting
+            lost = first.state is TaskState.SUBMITTING
+            await self._guarded(first, submitting.again(first) if lost else submitting.find(first))
             return
         try:
             # A call for several is about none of them.
@@ -305,10 +307,10 @@ class Engine:
 
 
 def _together(tasks: Iterable[Task], batch: int) -> Iterable[tuple[Task, ...]]:
-    """What one call works on: several status reads, but one lost submit."""
+    """What one call works on: several status reads, but one task without a job."""
     reads = []
     for task in tasks:
-        if task.state is TaskState.SUBMITTING:
+        if task.job_id is None:
             yield (task,)
         else:
             reads.append(task)

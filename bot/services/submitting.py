@@ -26,7 +26,7 @@ from bot.services.hooks import Hooks
 from bot.services.reading import Outcome, Reading
 from bot.services.requests import with_camera
 from bot.services.router import Router
-from bot.services.timetable import CLOSED, Timetable
+from bot.services.timetable import CLOSED, PARKED, Timetable
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -111,6 +111,26 @@ class Submitting:
                 known = await self._tasks.known_jobs(provider.name, since - _KNOWN_SINCE)
                 answer = await _answer(provider.recover(body, key=task.key, since=since, known=known))
                 await self._keep(task, provider, answer, maybe_sent=True)
+
+    async def find(self, task: Task) -> None:
+        """Found parked without a job, but due, after a restore: ask for one by its key, and never make one."""
+        provider = self._providers.get(task.provider)
+        if provider is None:
+            due_at: int | None = self._timetable.after(PARKED)  # it may be switched on again
+        else:
+            try:
+                report = await provider.find(task.key)
+            except (ProviderBusy, ProviderClosed):
+                due_at = self._timetable.after(PARKED)
+            except ProviderError:
+                due_at = None
+            else:
+                if report is not None:
+                    note = kept("accepted as {job}", job=report.job_id)
+                    await self._tasks.attach(task, report.job_id, self._timetable.now(), note=note)
+                    return
+                due_at = None
+        await self._tasks.postpone(task, self._timetable.now(), due_at=due_at, problem=task.problem)
 
     async def _announced(self, task: Task) -> Task:
         """A task that was held just before a crash has no progress message yet: post one for its command."""
