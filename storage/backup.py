@@ -1,6 +1,7 @@
 """`conch backup`: a copy of the database, made beside a running bot, checked, and named only when it is whole."""
 
 import asyncio
+import contextlib
 import os
 import re
 import sqlite3
@@ -63,7 +64,13 @@ def _write(database: Path, part: Path, at: int) -> None:
     copy(database, part)
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
-            connection.execute("INSERT OR REPLACE INTO marks (name, value) VALUES (?, ?)", (TAKEN, str(at)))
+            connection.execute(
+                """
+                INSERT INTO marks (name, value) VALUES (:name, :value)
+                ON CONFLICT (name) DO UPDATE SET value = excluded.value
+                """,
+                {"name": TAKEN, "value": str(at)},
+            )
 
 
 async def check(file: Path, *, told_as: Path, setting: str) -> bool:
@@ -114,9 +121,10 @@ def _flush(path: Path) -> None:
 
 
 def discard(part: Path) -> None:
-    """Remove an unfinished file and whatever SQLite has put beside it."""
+    """Remove an unfinished file, where there is one, and whatever SQLite has put beside it."""
     for ending in ("", "-wal", "-shm", "-journal"):
-        Path(f"{part}{ending}").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            Path(f"{part}{ending}").unlink()
 
 
 def _rotate(newest: Path, stem: str, keep: int) -> None:

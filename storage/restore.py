@@ -30,6 +30,7 @@ import asyncio
 import os
 import shutil
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -157,8 +158,8 @@ def _swap(part: Path, path: Path, at: int) -> Path | None:
     if not path.exists():
         settle(part, path)
         return None
-    _detach(path)
     kept = path.with_name(f"{path.name}.until-{stamp(at)}")
+    _detach(path, kept)
     shutil.copymode(path, part)
     if os.geteuid() == 0:
         os.chown(part, path.stat().st_uid, path.stat().st_gid)
@@ -167,25 +168,34 @@ def _swap(part: Path, path: Path, at: int) -> Path | None:
     except OSError:
         # A file system without links; all of it must be there before its name goes to the other.
         shutil.copy2(path, kept)
-    for ending in _BESIDE:
-        # Only a damaged database still has any, and they would be taken for the restored one's.
-        if (beside := Path(f"{path}{ending}")).exists():
-            beside.replace(f"{kept}{ending}")
     settle(part, path)
     return kept
 
 
-def _detach(path: Path) -> None:
-    """Take the log of the former database into its file, which nobody else may have open for it."""
+def _detach(path: Path, kept: Path) -> None:
+    """Leave no log beside the former database, which would be taken for the restored one's.
+
+    It goes into its file, which nobody else may have open for that; a damaged one's is kept beside it.
+    """
+    # Before the file is opened: of one that is no database any more SQLite removes the log by itself.
+    for ending in (beside := [ending for ending in _BESIDE if Path(f"{path}{ending}").exists()]):
+        shutil.copy2(f"{path}{ending}", f"{kept}{ending}")
     try:
         with closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as connection:
             connection.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
+        _remove(kept, beside)
         if "locked" in str(error) or "busy" in str(error):
             raise SetupError(
                 f"Another program has {path} open: close it, then try again. The database is as it was."
             ) from error
         raise
     except sqlite3.DatabaseError:
-        # Damaged, which may be why it is replaced: it is kept as it is, with its log beside it.
-        return
+        _remove(path, beside)
+    else:
+        _remove(kept, beside)
+
+
+def _remove(file: Path, endings: Sequence[str]) -> None:
+    for ending in endings:
+        Path(f"{file}{ending}").unlink(missing_ok=True)
