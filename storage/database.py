@@ -444,5 +444,5 @@ def _told(path: Path) -> Iterator[None]:
     except sqlite3.DatabaseError as error:
         raise SetupError(
             f"DATABASE_URL: {path} is damaged ({' '.join(str(error).split())}). Nothing was written to it. "
-            "Put it aside and restore the newest backup in its place."
+            "Stop the bot and restore the newest backup with `conch restore`."
         ) from error

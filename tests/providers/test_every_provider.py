@@ -211,6 +211,15 @@ async def test_lost_submit_is_recovered_without_a_second_charge(
     assert (len(standin.charges) <= 1, standin.refused) == (True, [])
 
 
+async def test_finding_by_key_makes_no_job(provider: Hosted, standin: StandIn, wish: Job) -> None:
+    assert await provider.find(KEY) is None
+    assert standin.jobs == standin.charges == {}
+    made = await provider.submit(provider.request(wish), key=KEY)
+    found = await provider.find(KEY)
+    assert found is None or found.job_id == made.job_id
+    assert (len(standin.jobs), len(standin.charges)) == (1, 1)
+
+
 @pytest.mark.parametrize(("status", "error"), REFUSALS)
 async def test_refused_submit_is_definite(
     status: int, error: type[ProviderError], provider: Hosted, standin: StandIn, wish: Job

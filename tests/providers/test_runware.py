@@ -412,6 +412,17 @@ async def test_lost_job_is_found_at_any_stage(runware: Runware, standin: Runware
     assert (await types(standin)).count("videoInference") == 1
 
 
+async def test_job_is_found_by_its_key_alone_and_silence_names_none(
+    runware: Runware, standin: RunwareStandIn
+) -> None:
+    assert await runware.find(KEY) is None
+    await submitted(runware)
+    assert await runware.find(KEY) == Report(UUID, TaskState.PROCESSING)
+    standin.after = plays("getResponse", says({"data": []}))
+    assert await runware.find(KEY) is None
+    assert (await types(standin)).count("videoInference") == 1
+
+
 @pytest.mark.parametrize("error_status", [200, 400, 404])
 async def test_unknown_job_is_submitted_once_under_the_same_id(
     error_status: int, runware: Runware, standin: RunwareStandIn
