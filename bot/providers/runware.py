@@ -338,11 +338,13 @@ class Runware(Hosted):
         return self._found(job_id, reply, asked_at)
 
     async def find(self, key: str) -> Report | None:
-        """Look it up by its id. Silence is no sign of a pending job here: there may never have been one."""
+        """Look it up by its id. Silence, which elsewhere means a pending job, may mean here that there is none."""
         job_id, asked_at = _uuid(key), self._clock()
         reply = await self._look_up(job_id)
-        if _is_unknown(job_id, reply) or not (reply.item(job_id) or reply.problem(job_id)):
+        if _is_unknown(job_id, reply):
             return None
+        if not (reply.item(job_id) or reply.problem(job_id) or reply.problem(None)):
+            raise ProviderBusy(kept("{provider} said nothing of this job", provider=_LABEL))
         return self._found(job_id, reply, asked_at)
 
     async def _look_up(self, job_id: str) -> Reply:

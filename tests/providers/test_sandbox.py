@@ -114,6 +114,15 @@ async def test_the_same_key_is_the_same_job(sandbox: Sandbox, folder: Path, time
     assert listed(folder) == ["sandbox-k.json", "sandbox-k.mp4"]
 
 
+async def test_a_job_is_found_by_its_key_and_never_made(sandbox: Sandbox, folder: Path) -> None:
+    assert (await sandbox.find("conch-1"), await sandbox.find("../1")) == (None, None)
+    assert list(folder.iterdir()) == []
+    made = await sandbox.submit(sandbox.request(job("A boat !never")), key="conch-1")
+    found = await sandbox.find("conch-1")
+    assert found
+    assert found.job_id == made.job_id
+
+
 async def test_progress_grows_until_the_delay_is_over(folder: Path, time: Time) -> None:
     sandbox = Sandbox(folder, clock=time, delay_seconds=20)
     await sandbox.submit(sandbox.request(job()), key="k")
