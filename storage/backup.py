@@ -89,7 +89,7 @@ async def check(file: Path, *, told_as: Path, setting: str) -> bool:
         wrong += [stray async for stray in books.strays()]
     if wrong:
         raise SetupError(
-            f"{setting}: the books of {told_as} do not agree: {wrong[0]}, and {len(wrong) - 1} more of this kind. "
+            f"{setting}: the books of {told_as} do not agree: {wrong[0]} ({len(wrong)} in all). "
             "`conch report --check` lists what disagrees in the bot's database. Nothing was changed."
         )
     return True

@@ -116,7 +116,7 @@ async def test_the_same_key_is_the_same_job(sandbox: Sandbox, folder: Path, time
 
 async def test_a_job_is_found_by_its_key_and_never_made(sandbox: Sandbox, folder: Path) -> None:
     assert (await sandbox.find("conch-1"), await sandbox.find("../1")) == (None, None)
-    assert list(folder.iterdir()) == []
+    assert await asyncio.to_thread(lambda: list(folder.iterdir())) == []
     made = await sandbox.submit(sandbox.request(job("A boat !never")), key="conch-1")
     found = await sandbox.find("conch-1")
     assert found
