@@ -34,6 +34,10 @@ class Measured:
         with self._measured("recover"):
             return await self._inner.recover(body, key=key, since=since, known=known)
 
+    async def find(self, key: str) -> Report | None:
+        with self._measured("find"):
+            return await self._inner.find(key)
+
     async def status(self, job_id: str) -> Report:
         with self._measured("status"):
             return await self._inner.status(job_id)
