@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check run words lock clean
+.PHONY: demo test check run bench words lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m bot demo
@@ -18,6 +18,9 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(VENV)/.dev
+	@for one in storage engine forecast fit; do $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 words: $(VENV)/.dev
 	$(BIN)/python -m tools.words
