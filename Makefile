@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check run bench words lock clean
+.PHONY: demo test crash check run bench words lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m bot demo
@@ -13,6 +13,10 @@ run: $(VENV)/.run
 
 test: check
 	$(BIN)/python -m pytest -q -n 2
+
+# Every point of a clip's life, with every provider: about a quarter of an hour on two cores.
+crash: $(VENV)/.dev
+	$(BIN)/python -m tests.crash.matrix
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -84,6 +84,8 @@ class Stage:
     channel: Channel
     ann: Member
     picture: bytes = b""
+    module: str = "bot"
+    """What is run as the bot's process."""
     asked: list[Interaction] = field(default_factory=list)
     processes: list[Process] = field(default_factory=list)
 
@@ -114,7 +116,7 @@ class Stage:
 
     async def launch(self, *arguments: str, **settings: str) -> Process:
         log = self.folder / f"{len(self.processes)}.log"
-        process = Process(await launch(log, *arguments, env=self.env | settings), log)
+        process = Process(await launch(log, *arguments, env=self.env | settings, module=self.module), log)
         self.processes.append(process)
         return process
 
@@ -245,11 +247,11 @@ def rows(database: Path, sql: str, *values: object) -> list[sqlite3.Row]:
 
 
 async def launch(
-    log: Path, *arguments: str, env: Mapping[str, str], env_file: str = os.devnull
+    log: Path, *arguments: str, env: Mapping[str, str], env_file: str = os.devnull, module: str = "bot"
 ) -> asyncio.subprocess.Process:
-    """`python -m bot …` with nothing of this machine's settings; all it says goes to `log`."""
+    """`python -m bot …`, or another module, with nothing of this machine's settings; all it says goes to `log`."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "SYSTEMROOT") if name in os.environ}
-    command = [sys.executable, "-m", "bot", "--env-file", env_file, *arguments]
+    command = [sys.executable, "-m", module, "--env-file", env_file, *arguments]
     with log.open("wb") as output:
         return await asyncio.create_subprocess_exec(
             *command,
