@@ -15,8 +15,8 @@ child writes a `.part` file that counts only once it is renamed.
 
 A point's name is its label and its occurrence, `commit tasks→queued, task_events; before #1`. It is no plain number,
 since timers and threads change the order of points that have nothing to do with each other. Labels leave ids out, so
-the third status read of one run is the third of another, though it may be of another task; and a point that hangs on a
-timer (a heartbeat, one more redrawing) may not come every time.
+the third status read of one run is the third of another, though it may be of another task. A point that hangs on a
+timer (a heartbeat, one more redrawing) may not come every time: the matrix tells how many did not.
 """
 
 import os
@@ -41,12 +41,10 @@ from discord.utils import _from_json
 from bot.media import child
 
 T = TypeVar("T")
-BEFORE, AFTER = "before", "after"
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_TRUNC
 _CHANGE = re.compile(r"\s*(?:INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE|DELETE\s+FROM)\s+(\w+)", re.IGNORECASE)
 _NEW_STATE = re.compile(r"\bSET\s+state = (?:'(\w+)'|:(\w+))")
 _ID = re.compile(r"\b[a-z2-9]{16}\b|[\w.+=-]{30,}|\b(?!v\d+\b|mp4\b)[\w-]*\d[\w-]*")
-_PART = re.compile(r"\.\w{6,16}\.part$")
 
 
 class Points:
@@ -56,7 +54,8 @@ class Points:
         self._record = os.open(record, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._end_at = end_at
         self._seen: Counter[str] = Counter()
-        self._lock = threading.Lock()
+        # Not a plain lock: while it is held, the interpreter may collect a thing whose end removes a file.
+        self._lock = threading.RLock()
 
     def passed(self, label: str) -> None:
         with self._lock:
@@ -175,9 +174,9 @@ def _watch_commits(points: Points) -> None:
 
         def _committed(self, commit: Callable[[], T]) -> T:
             label = f"commit {', '.join(getattr(self, 'changed', {})) or 'nothing'}"
-            points.passed(f"{label}; {BEFORE}")
+            points.passed(f"{label}; before")
             done = commit()
-            points.passed(f"{label}; {AFTER}")
+            points.passed(f"{label}; after")
             return done
 
     # Alembic's driver asks the inner module.
@@ -229,10 +228,9 @@ class _Audit:
             self._points.passed(f"{deed} {' as '.join(filter(None, known))}")
 
     def _short(self, path: Any) -> str:
-        full = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - not resolved: what a link is called counts
-        return (
-            _PART.sub(".….part", shape(full.removeprefix(self._data))) if full.startswith(self._data) else ""
-        )
+        """Within the data folder; "" for all others."""
+        full = os.path.abspath(os.fsdecode(path))  # noqa: PTH100 - a link counts by its own name
+        return shape(full.removeprefix(self._data)) if full.startswith(self._data) else ""
 
 
 def _writes(mode: str | None, flags: int) -> bool:
