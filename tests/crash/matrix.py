@@ -90,7 +90,7 @@ class Props:
 
 @dataclass
 class Run:
-    """What came of a run: the points of its first process, whether it crashed there, and what is parked now."""
+    """What came of a run: the points of its first process, whether it crashed, and how many tasks are parked."""
 
     points: list[str]
     crashed: bool
@@ -114,7 +114,7 @@ async def make_props(folder: Path) -> Props:
 
 async def play(scenario: Scenario, props: Props, at: str | None = None) -> Run:
     """One run that crashes `at` that point; `AssertionError` or `TimeoutError` where a promise is broken."""
-    async with _set(scenario, props) as (stage, provider):
+    async with _scene(scenario, props) as (stage, provider):
         record = stage.folder / "points"
         first = await stage.launch("run", CRASH_RECORD=str(record), **({"CRASH_AT": at} if at else {}))
         await _until(stage, lambda: stage.discord.connected or _dead(first))
@@ -135,7 +135,7 @@ async def play(scenario: Scenario, props: Props, at: str | None = None) -> Run:
 
 
 @asynccontextmanager
-async def _set(scenario: Scenario, props: Props) -> AsyncIterator[tuple[Stage, StandIn]]:
+async def _scene(scenario: Scenario, props: Props) -> AsyncIterator[tuple[Stage, StandIn]]:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=props.folder)))
         clip = props.clip
@@ -204,7 +204,7 @@ def _tasks(stage: Stage) -> list[sqlite3.Row]:
 
 
 def _rows(stage: Stage, sql: str) -> list[sqlite3.Row]:
-    """None also where a crash came before there were tables."""
+    """No rows also where a crash came before there were tables."""
     try:
         return stage.rows(sql)
     except sqlite3.OperationalError:
@@ -241,13 +241,14 @@ def _check(scenario: Scenario, stage: Stage, provider: StandIn, doubtful: set[st
     parked = {task["id"]: task for task in tasks if task["state"] == "parked"}
     done = {task["id"]: task for task in tasks if task["state"] == "delivered"}
     assert len(tasks) == len(parked) + len(done) == scenario.count, f"states {[t['state'] for t in tasks]}"
-    assert set(parked) == doubtful, f"parked {set(parked)}, in doubt {doubtful}"
     _check_money(stage, provider, parked, done)
+    assert set(parked) == doubtful, f"parked {set(parked)}, in doubt {doubtful}"
     said = "\n".join(message.words for message in stage.clips())
     assert stage.carried() == len(done), f"{stage.carried()} clips for {len(done)} tasks:\n{said}"
     assert all(said.count(f"`{task}`") == 1 for task in done), f"a clip stands twice:\n{said}"
     assert len(stage.clips()) <= 1, "the clips of one command are in several messages"
     assert sum(len(message.attachments) for message in stage.clips()) == len(done)
+    assert len(stage.discord.pings) == len(stage.clips()), f"pings: {stage.discord.pings}"
     links = sum(message.words.count("✅ Ready: ") for message in stage.progress())
     assert links == len(done), f"{links} links in {[message.words for message in stage.progress()]}"
     owners = {str(task["interaction_id"]) for task in parked.values()}

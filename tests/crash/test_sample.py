@@ -2,11 +2,10 @@
 
 import asyncio
 import random
-from pathlib import Path
 
 import pytest
 
-from tests.crash.matrix import AT_ONCE, SCENARIOS, make_props, play
+from tests.crash.matrix import AT_ONCE, SCENARIOS, Props, make_props, play
 
 SEED = 6
 SEAMS = {
@@ -29,6 +28,12 @@ def sample(points: list[str], seams: set[str]) -> list[str]:
     return [chance.choice([point for point in points if seam(point) == one]) for one in sorted(seams)]
 
 
+@pytest.fixture(scope="module")
+def props(tmp_path_factory: pytest.TempPathFactory) -> Props:
+    return asyncio.run(make_props(tmp_path_factory.mktemp("props")))
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize(
     ("scenario", "seams"),
     [
@@ -37,9 +42,9 @@ def sample(points: list[str], seams: set[str]) -> list[str]:
     ],
 )
 async def test_killed_anywhere_nothing_is_lost_or_paid_twice(
-    scenario: str, seams: set[str], tmp_path: Path
+    scenario: str, seams: set[str], props: Props
 ) -> None:
-    props, gate = await make_props(tmp_path), asyncio.Semaphore(AT_ONCE)
+    gate = asyncio.Semaphore(AT_ONCE)
     points = (await play(SCENARIOS[scenario], props)).points
     if SCENARIOS[scenario].whole:
         assert {seam(point) for point in points} >= SEAMS, "a seam is no longer seen"
