@@ -14,7 +14,7 @@ run: $(VENV)/.run
 test: check
 	$(BIN)/python -m pytest -q -n 2
 
-# Every point of a clip's life, with every provider: about a quarter of an hour on two cores.
+# Every point of a clip's life, with every provider: some 600 points, half an hour or more on two cores.
 crash: $(VENV)/.dev
 	$(BIN)/python -m tests.crash.matrix
 
