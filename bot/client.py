@@ -1,5 +1,6 @@
 """The Discord client: its commands, their synchronisation, and the one hook for their errors."""
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -8,6 +9,7 @@ from typing import Any
 
 import discord
 from discord import app_commands
+from discord.backoff import ExponentialBackoff
 from discord.ext import commands
 
 from bot.domain.language import read_by
@@ -28,6 +30,16 @@ PERMISSIONS = discord.Permissions(
     read_message_history=True,
 )
 _SCOPES = ("bot", "applications.commands")
+#: Seconds that Discord wants between two sessions.
+_BETWEEN_SESSIONS = 5.0
+#: Where fewer of the day's sessions are left than this share, the rest is spread over what is left of the day.
+_SPREAD = 0.5
+#: Never used: whoever needs more sessions than Discord gives in a day gets a new token and no session.
+_SPARED_SESSIONS = 10
+
+
+class NoSessionNow(OSError):
+    """Discord's sessions of a day are to last for it. discord.py tries again after a pause, as of any `OSError`."""
 
 
 def invite_link(application_id: int) -> str:
@@ -66,6 +78,7 @@ class Conch(commands.Bot):
         )
         self._marks = marks
         self._monotonic = monotonic
+        self._last_session: float | None = None
 
     def install(
         self,
@@ -82,6 +95,36 @@ class Conch(commands.Bot):
     def connected(self) -> bool:
         """Whether the gateway is, now: `is_ready` stays true while a lost connection is made anew."""
         return self.is_ready() and not self.is_closed() and self.ws is not None and self.ws.open
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """As discord.py's, which ends with a bug of its own where the first connection fails."""
+        backoff = ExponentialBackoff()
+        while not self.is_closed():
+            try:
+                await super().connect(reconnect=reconnect)
+            except AttributeError as bug:
+                # It asks the connection that it never had for its session.
+                if self.ws is not None:
+                    raise
+                pause = backoff.delay()
+                log.warning(
+                    "no connection to Discord yet, trying again in %.0f s: %s", pause, bug.__context__
+                )
+                await asyncio.sleep(pause)
+            else:
+                return
+
+    async def before_identify_hook(self, _shard: int | None, *, initial: bool = False) -> None:
+        """Before each new session: `NoSessionNow` where Discord's budget for a day would not last for it."""
+        _, _, budget = await self.http.get_bot_gateway()
+        remaining, seconds = budget["remaining"], budget["reset_after"] / 1000
+        pause = seconds / max(1, remaining) if remaining < budget["total"] * _SPREAD else 0
+        since = None if self._last_session is None else self._monotonic() - self._last_session
+        if remaining <= _SPARED_SESSIONS or (since is not None and since < pause):
+            raise NoSessionNow(f"{remaining} sessions are left for {seconds:.0f} s")
+        if not initial:
+            await asyncio.sleep(_BETWEEN_SESSIONS)
+        self._last_session = self._monotonic()
 
     async def setup_hook(self) -> None:
         await self.tree.set_translator(Words())

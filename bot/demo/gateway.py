@@ -82,6 +82,10 @@ class Gateway:
         self.changed = world.changed
         self._connections: set[_Connection] = set()
         self._sessions: dict[str, _Session] = {}
+        #: So many connections more are turned away.
+        self.closed_to = 0
+        #: Sessions begun.
+        self.identified = 0
         self.backend.subscribers.append(self._publish)
 
     def _publish(self, event: str, payload: Mapping[str, Any]) -> None:
@@ -96,6 +100,9 @@ class Gateway:
         return any(session.outbox for session in self._sessions.values())
 
     async def serve(self, http: web.Request) -> web.WebSocketResponse:
+        if self.closed_to:
+            self.closed_to -= 1
+            raise web.HTTPServiceUnavailable
         socket = web.WebSocketResponse(timeout=1)
         await socket.prepare(http)
         connection = _Connection(self, socket, http.transport)
@@ -113,8 +120,22 @@ class Gateway:
         for connection in self._connections:
             connection.abort()
 
+    async def close(self, code: int, *, resumable: bool) -> None:
+        if not resumable:
+            self._sessions.clear()
+        for connection in list(self._connections):
+            await connection.close(code)
+
+    def tell(self, op: int, data: Any, *, resumable: bool) -> None:
+        """Send a frame that is no event. Reconnect and Invalid Session ask the bot to hang up and come again."""
+        if not resumable:
+            self._sessions.clear()
+        for connection in self._connections:
+            connection.push(op, data)
+
     def open(self, intents: discord.Intents) -> _Session:
         """Start a session; sessions that no bot holds any more end here."""
+        self.identified += 1
         self._sessions = {key: held for key, held in self._sessions.items() if held.outbox}
         session = _Session(self.backend, intents)
         self._sessions[session.id] = session
@@ -139,9 +160,12 @@ class _Connection:
         if self._transport:
             self._transport.abort()
 
+    async def close(self, code: int) -> None:
+        await self._socket.close(code=code)
+
     async def run(self) -> None:
         writer = asyncio.create_task(self._write())
-        self._push(Op.HELLO, {"heartbeat_interval": _HEARTBEAT_MS})
+        self.push(Op.HELLO, {"heartbeat_interval": _HEARTBEAT_MS})
         try:
             async for message in self._socket:
                 if message.type is WSMsgType.TEXT:
@@ -151,7 +175,7 @@ class _Connection:
             if self._session and self._session.outbox is self._outbox:
                 self._session.outbox = None
 
-    def _push(self, op: int, data: Any = None) -> None:
+    def push(self, op: int, data: Any = None) -> None:
         self._outbox.put_nowait(json.dumps({"op": op, "d": data, "s": None, "t": None}))
 
     async def _write(self) -> None:
@@ -164,7 +188,7 @@ class _Connection:
             case Op.HEARTBEAT:
                 if self._session:
                     self._session.confirm(d)
-                self._push(Op.HEARTBEAT_ACK)
+                self.push(Op.HEARTBEAT_ACK)
             case Op.IDENTIFY:
                 await self._identify(d)
             case Op.RESUME:
@@ -217,7 +241,7 @@ class _Connection:
             return
         session = self._gateway.find(wanted)
         if session is None:
-            self._push(Op.INVALIDATE_SESSION, data=False)
+            self.push(Op.INVALIDATE_SESSION, data=False)
             return
         self._session = session
         session.resume(self._outbox, wanted["seq"])

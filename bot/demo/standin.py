@@ -51,27 +51,27 @@ class DiscordStandIn(People):
         self.after: After | None = None
         self._port = port
         self._rest = Rest(self)
-        self._gateway = Gateway(self, self.token)
+        self.gateway = Gateway(self, self.token)
         # A hook may wait for ever; 0 would be no timeout at all.
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=0.05)
 
     @property
     def connected(self) -> bool:
         """Whether a bot has identified and still holds its connection."""
-        return self._gateway.connected
+        return self.gateway.connected
 
     @property
     def approved_intents(self) -> discord.Intents:
         """The intents of the developer portal: without the privileged ones until a test sets them."""
-        return self._gateway.approved_intents
+        return self.gateway.approved_intents
 
     def disconnect(self, *, resumable: bool = True) -> None:
         """Break the gateway connections, as a network does."""
-        self._gateway.disconnect(resumable=resumable)
+        self.gateway.disconnect(resumable=resumable)
 
     def _app(self) -> web.Application:
         app = web.Application(client_max_size=0)  # `upload_limit` decides, with Discord's own answer
-        app.router.add_get("/gateway", self._gateway.serve)
+        app.router.add_get("/gateway", self.gateway.serve)
         for prefix in (API, _CDN):
             app.router.add_route("*", prefix + "/{tail:.*}", self._serve)
         return app
@@ -81,7 +81,7 @@ class DiscordStandIn(People):
         await web.TCPSite(self._runner, _HOST, self._port).start()
         address = f"{_HOST}:{self._runner.addresses[0][1]}"
         self.api_url = f"http://{address}{API}"
-        self.gateway_url = self._rest.gateway_url = self._gateway.url = f"ws://{address}/gateway"
+        self.gateway_url = self._rest.gateway_url = self.gateway.url = f"ws://{address}/gateway"
         self.backend.cdn.base = f"http://{address}{_CDN}"
         return self
 
