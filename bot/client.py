@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import logging
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,6 +31,7 @@ PERMISSIONS = discord.Permissions(
     read_message_history=True,
 )
 _SCOPES = ("bot", "applications.commands")
+_REMEMBERED_INTERACTIONS = 10_000
 #: Seconds that Discord wants between two sessions.
 _BETWEEN_SESSIONS = 5.0
 #: Where fewer of the day's sessions are left than this share, the rest is spread over what is left of the day.
@@ -44,6 +46,27 @@ class NoSessionNow(OSError):
 
 def invite_link(application_id: int) -> str:
     return discord.utils.oauth_url(application_id, permissions=PERMISSIONS, scopes=_SCOPES)
+
+
+class _Once:
+    """Hands each interaction on once: Discord may deliver one again, after a lost connection above all.
+
+    One from before a restart comes through; it finds its tasks by its id.
+    """
+
+    def __init__(self, handle: Callable[[Any], None]) -> None:
+        self._handle = handle
+        self._seen: OrderedDict[str, None] = OrderedDict()
+
+    def __call__(self, event: Any) -> None:
+        interaction_id = str(event["id"])
+        if interaction_id in self._seen:
+            log.info("interaction %s came again", interaction_id)
+            return
+        self._seen[interaction_id] = None
+        if len(self._seen) > _REMEMBERED_INTERACTIONS:
+            self._seen.popitem(last=False)
+        self._handle(event)
 
 
 class _Tree(app_commands.CommandTree[commands.Bot]):
@@ -79,6 +102,9 @@ class Conch(commands.Bot):
         self._marks = marks
         self._monotonic = monotonic
         self._last_session: float | None = None
+        # discord.py has no hook of its own before every kind of interaction.
+        parsers = self._connection.parsers
+        parsers["INTERACTION_CREATE"] = _Once(parsers["INTERACTION_CREATE"])
 
     def install(
         self,
