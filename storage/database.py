@@ -84,6 +84,17 @@ class _Writer(threading.Thread):
         self._connection = connect(path, check_same_thread=False)
         self.commits = 0
 
+    def must_be_writable(self) -> None:
+        """`sqlite3.Error` where the file is read-only or held by another program. Only before `start`."""
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            # The first statement that would write is refused, even one that finds nothing.
+            self._connection.execute("DELETE FROM marks WHERE name IS NULL")
+            self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self._connection.close()
+            raise
+
     def put(self, work: _Work) -> None:
         self._waiting.put(work)
 
@@ -164,7 +175,10 @@ def _explained(error: sqlite3.Error) -> StorageError:
     elif "full" in text:
         advice = "the disk is full; free some room, then try again"
     elif "readonly" in text:
-        advice = "a crash has left it half-way, or it is another user's; start the bot once, as its own user"
+        advice = (
+            "its file or folder is not writable for this user, or a crash has left it half-way; make both this "
+            "user's own, then start the bot"
+        )
     elif type(error) is sqlite3.DatabaseError:
         advice = "the file is damaged; stop the bot and restore the newest backup"
     else:
@@ -413,7 +427,9 @@ def _prepare(path: Path, loop: asyncio.AbstractEventLoop) -> _Writer:
         if _pending(path):
             connect(path).close()
             migrate.upgrade(path)
-        return _Writer(path, loop)
+        writer = _Writer(path, loop)
+        writer.must_be_writable()
+        return writer
 
 
 def _pending(path: Path) -> bool:

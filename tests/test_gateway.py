@@ -1,7 +1,7 @@
 """The real client at a gateway that turns it away, hangs up, and takes its session."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,9 @@ from bot.domain import language
 from storage.database import open_database
 from storage.marks import MarkStore
 from tests.fakes import FakeClock
+from tests.nameless import nameless
+
+__all__ = ["nameless"]
 
 RECONNECT, INVALID_SESSION = DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION
 PATIENCE = 20
@@ -51,14 +54,20 @@ class Listener:
         assert self.heard.count(asked.id) == 1
 
 
+class Pauses(list[float]):
+    """How long discord.py's pauses and ours would have been."""
+
+    changed: Callable[[], None]
+
+
 @pytest.fixture
-def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Neither discord.py's pauses nor ours, but what they would have been."""
-    pauses: list[float] = []
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> Pauses:
+    pauses = Pauses()
     delay = ExponentialBackoff.delay
 
     def short(self: Any) -> float:
         pauses.append(delay(self))
+        pauses.changed()
         return 0
 
     monkeypatch.setattr(ExponentialBackoff, "delay", short)
@@ -68,10 +77,11 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 async def listener(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pauses: list[float]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pauses: Pauses
 ) -> AsyncIterator[Listener]:
     language.load()
     async with DiscordStandIn() as standin, open_database(tmp_path / "conch.db") as database:
+        no_pauses.changed = standin.changed
         monkeypatch.setattr(Route, "BASE", standin.api_url)
         monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL(standin.gateway_url))
         server = await standin.add_server("Reef")
@@ -108,7 +118,7 @@ async def connecting(listener: Listener) -> AsyncIterator["asyncio.Task[None]"]:
 
 
 async def test_a_first_connection_that_fails_is_tried_again_and_costs_no_session(
-    listener: Listener, no_pauses: list[float]
+    listener: Listener, no_pauses: Pauses
 ) -> None:
     listener.standin.gateway.closed_to = 3
     async with connecting(listener) as running:
@@ -143,7 +153,7 @@ async def test_however_the_gateway_hangs_up_the_next_command_comes(listener: Lis
 
 
 async def test_a_gateway_that_goes_away_for_a_while_is_tried_at_growing_pauses(
-    listener: Listener, no_pauses: list[float]
+    listener: Listener, no_pauses: Pauses
 ) -> None:
     async with connecting(listener):
         await listener.connected()
@@ -175,7 +185,7 @@ async def test_the_sessions_of_a_day_last_for_it(
 
 
 async def test_the_last_sessions_of_a_day_are_not_used_even_by_the_first_connection(
-    listener: Listener, no_pauses: list[float]
+    listener: Listener, no_pauses: Pauses
 ) -> None:
     left_are(listener.standin, 10, 1)
     async with connecting(listener) as running:
@@ -206,3 +216,16 @@ async def test_a_token_refused_by_the_gateway_ends_the_process_with_what_to_do(l
     async with connecting(listener) as running:
         with pytest.raises(composition.SetupError, match="ended the connection for good"):
             await asyncio.wait_for(running, PATIENCE)
+
+
+async def test_a_gateway_whose_name_is_not_known_is_waited_for(
+    listener: Listener, no_pauses: Pauses, nameless: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = DiscordWebSocket.DEFAULT_GATEWAY
+    monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", yarl.URL("ws://gateway.example"))
+    async with connecting(listener) as running:
+        await listener.standin.until(lambda: len(no_pauses) >= 4, PATIENCE)
+        assert not running.done()
+        monkeypatch.setattr(DiscordWebSocket, "DEFAULT_GATEWAY", right)
+        await listener.connected()
+    assert set(nameless) == {"gateway.example"}

@@ -10,8 +10,11 @@ import pytest
 from bot.domain.task import Frame
 from bot.providers.downloads import Downloads
 from bot.providers.wire import Timing, open_client
+from tests.nameless import nameless
 from tests.providers.kit import Sleeper
 from tests.providers.rawserver import TLS
+
+__all__ = ["nameless"]
 
 
 @pytest.fixture

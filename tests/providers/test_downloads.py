@@ -171,6 +171,14 @@ async def test_next_address_is_tried(server: RawServer, target: Path) -> None:
         assert await downloads.fetch(server.at("cdn.example"), target, limit=9, seconds=SECONDS) == 1
 
 
+async def test_host_without_an_address_is_for_later(target: Path, nameless: list[str]) -> None:
+    async with Downloads(tls=TLS) as downloads:
+        with pytest.raises(ProviderBusy):
+            await downloads.fetch("https://cdn.example/clip.mp4", target, limit=10, seconds=SECONDS)
+    assert nameless == ["cdn.example"]
+    assert nothing_left(target)
+
+
 async def test_every_download_looks_at_the_address_again(target: Path) -> None:
     asked: list[str] = []
 

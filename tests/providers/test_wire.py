@@ -200,6 +200,12 @@ async def test_nobody_listens(wiring: Wiring) -> None:
         await submit(wire)
 
 
+async def test_host_without_an_address_took_nothing(wiring: Wiring, nameless: list[str]) -> None:
+    with pytest.raises(ProviderBusy, match=r"cannot be reached \(ConnectError\)"):
+        await submit(wiring("http://api.example"), repeatable=False)
+    assert "api.example" in nameless
+
+
 async def test_every_transport_error_of_httpx_is_mapped() -> None:
     certain = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
     for kind in _subclasses(httpx.TransportError):

@@ -6,13 +6,14 @@ import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
-from bot.domain.errors import AlreadyRunning, SetupError
+from bot.domain.errors import AlreadyRunning, SetupError, StorageError
 from storage import migrate
 from storage.database import examine, open_database
 from storage.tasks import TaskStore
@@ -179,6 +180,63 @@ async def test_a_file_somebody_else_has_locked_is_told(tmp_path: Path) -> None:
         other.execute("BEGIN EXCLUSIVE")
         assert "another program holds the database; close it" in await refusal(file)
     await opened(file)
+
+
+HOLDING = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("BEGIN IMMEDIATE")
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@asynccontextmanager
+async def held_by_another_process(file: Path) -> AsyncIterator[None]:
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLDING, file, stdin=-1, stdout=-1)
+    try:
+        assert await first_line(process) == "held"
+        yield
+    finally:
+        process.kill()
+        await process.communicate()
+
+
+async def test_a_file_that_another_process_writes_to_is_told_at_the_start(path: Path) -> None:
+    async with held_by_another_process(path):
+        with pytest.raises(SetupError, match=f"DATABASE_URL: {path}: .*another program holds the database"):
+            await opened(path)
+    await opened(path)
+
+
+async def test_a_file_that_another_process_takes_while_running_is_told_and_then_goes_on(path: Path) -> None:
+    async with open_database(path) as database:
+        async with held_by_another_process(path):
+            with pytest.raises(StorageError, match="another program holds the database; close it"):
+                await placed(TaskStore(database), 1)
+            assert await TaskStore(database).get("t1.0") is None
+        await placed(TaskStore(database), 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("which", ["file", "folder"])
+def test_what_this_user_may_not_write_to_is_told_at_the_start(path: Path, which: str) -> None:
+    folder = Path(tempfile.mkdtemp(prefix="conch-read-only-"))
+    file = folder / "conch.db"
+    shutil.copy(path, file)
+    asyncio.run(opened(file))
+    file.with_name("conch.db.lock").chmod(0o666)
+    file.chmod(0o444 if which == "file" else 0o666)
+    folder.chmod(0o777 if which == "file" else 0o555)
+    before = file.read_bytes()
+    os.seteuid(65534)
+    try:
+        with pytest.raises(SetupError, match=f"DATABASE_URL: {file}: .*not writable for this user"):
+            asyncio.run(opened(file))
+    finally:
+        os.seteuid(0)
+    assert file.read_bytes() == before
+    shutil.rmtree(folder)
 
 
 async def test_another_programs_file_is_refused_and_not_written(tmp_path: Path) -> None:
