@@ -130,7 +130,7 @@ class Conch(commands.Bot):
                 await super().connect(reconnect=reconnect)
             except AttributeError as bug:
                 # It asks the connection that it never had for its session.
-                if self.ws is not None:
+                if getattr(self, "ws", None) is not None:
                     raise
                 pause = backoff.delay()
                 log.warning(

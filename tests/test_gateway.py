@@ -18,6 +18,7 @@ from bot import client as client_module
 from bot.client import Conch, NoSessionNow
 from bot.demo.standin import Channel, DiscordStandIn, Fault, Member
 from bot.domain import language
+from bot.domain.errors import SetupError
 from storage.database import open_database
 from storage.marks import MarkStore
 from tests.fakes import FakeClock
@@ -113,7 +114,7 @@ async def connecting(listener: Listener) -> AsyncIterator["asyncio.Task[None]"]:
         yield running
     finally:
         running.cancel()
-        with suppress(asyncio.CancelledError, composition.SetupError):
+        with suppress(asyncio.CancelledError, SetupError):
             await running
 
 
@@ -214,7 +215,7 @@ def left_are(standin: DiscordStandIn, remaining: int, hours: int) -> None:
 async def test_a_token_refused_by_the_gateway_ends_the_process_with_what_to_do(listener: Listener) -> None:
     listener.standin.gateway.token = "another"
     async with connecting(listener) as running:
-        with pytest.raises(composition.SetupError, match="ended the connection for good"):
+        with pytest.raises(SetupError, match="ended the connection for good"):
             await asyncio.wait_for(running, PATIENCE)
 
 
