@@ -26,9 +26,12 @@ def load(path: Path | None = None) -> Catalog:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SetupError(f"CATALOG_FILE: {name}, line {line}: not UTF-8; save it as UTF-8") from error
     try:
-        return Catalog.model_validate(tomllib.loads(source))
-    except tomllib.TOMLDecodeError as error:
+        tables = tomllib.loads(source)
+    # A number of thousands of digits is a ValueError too.
+    except (ValueError, RecursionError) as error:
         raise SetupError(f"CATALOG_FILE: {name} is no TOML: {error}") from error
+    try:
+        return Catalog.model_validate(tables)
     except ValidationError as error:
         raise SetupError("\n".join(_sentences(name, source, error))) from error
 
@@ -53,7 +56,9 @@ def _line(source: str, place: tuple[int | str, ...]) -> int:
     lines = source.split("\n")
     if len(place) > 1 and place[0] == "offers":
         offers = [number for number, line in enumerate(lines, 1) for _ in _OFFER.findall(_bare(line))]
-        return offers[int(place[1])]
+        # What is no table in the list opens none.
+        if int(place[1]) < len(offers):
+            return offers[int(place[1])]
     best, depth = 1, 0
     header: list[str] = []
     for number, line in enumerate(lines, 1):

@@ -124,10 +124,16 @@ def retry_after(headers: httpx.Headers, now: float) -> float | None:
     return min(seconds, LONGEST_RETRY_AFTER) if 0 < seconds <= _ABSURD_RETRY_AFTER else None
 
 
+_QUERY = re.compile(r"(https?://[^\s?#]*)[?#]\S*", re.IGNORECASE)
+
+
 def clean(text: str, limit: int) -> str:
     """One line without control, format or surrogate characters and without the query of any URL."""
-    visible = "".join(char if unicodedata.category(char)[0] != "C" else " " for char in text[: limit * 8])
-    line = " ".join(re.sub(r"(https?://[^\s?#]*)[?#]\S*", r"\1", visible).split())
+    # The query first: a character that goes would cut the address in two, and hide what is one.
+    unsigned = _QUERY.sub(r"\1", text[: limit * 8])
+    line = " ".join(
+        "".join(" " if unicodedata.category(char)[0] == "C" else char for char in unsigned).split()
+    )
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

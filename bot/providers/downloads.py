@@ -36,6 +36,8 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 #: Networks that lead inside or nowhere although Python calls them global.
 _INSIDE = [ipaddress.ip_network(text) for text in ("192.0.0.0/24", "192.88.99.0/24", "fec0::/10")]
 
+_LAST_PORT = 65_535
+
 
 class LinkExpired(ProviderBusy):
     """The address does not lead to the file any more; ask whoever gave it for a new one."""
@@ -191,9 +193,16 @@ class Downloads:
 
 def _parsed(url: str) -> httpx.URL:
     try:
-        return httpx.URL(url)
-    except httpx.InvalidURL as error:
+        return _whole(httpx.URL(url))
+    except (httpx.InvalidURL, ValueError) as error:
         raise NotAVideo(kept("The link is no web address: refused.")) from error
+
+
+def _whole(url: httpx.URL) -> httpx.URL:
+    """The same; `ValueError` where there is no host, its name cannot be read or its port cannot be."""
+    if not url.host or (url.port or 0) > _LAST_PORT:
+        raise ValueError("no host, or no such port")
+    return url
 
 
 def _header(answer: httpcore.Response, name: bytes) -> str:
@@ -203,8 +212,8 @@ def _header(answer: httpcore.Response, name: bytes) -> str:
 def _onward(url: httpx.URL, answer: httpcore.Response) -> httpx.URL:
     place = _header(answer, b"location")
     try:
-        return url.join(place)
-    except httpx.InvalidURL as error:
+        return _whole(url.join(place))
+    except (httpx.InvalidURL, ValueError) as error:
         raise NotAVideo(
             kept("The link at {host} leads to no web address: refused.", host=url.host)
         ) from error

@@ -254,7 +254,8 @@ class Wire:
                     kept("{provider} cannot be reached ({why}).", provider=self._label, why=outcome)
                 ) from error
             # OSError: a TLS error in the middle of a stream passes httpx unmapped, and TimeoutError is one too.
-            except (httpx.TransportError, OSError) as error:
+            # ValueError: httpx reads where a redirect leads although it is not followed, which may be no address.
+            except (httpx.TransportError, OSError, ValueError) as error:
                 outcome = type(error).__name__
                 raise self._lost(ask, outcome) from error
             finally:

@@ -155,12 +155,15 @@ class Scene:
             leaf = [{"name": part, "type": 1, "options": leaf}]
         return {"id": command["id"], "name": name, "type": 1, "options": leaf}
 
-    async def emit(self, kind: int, data: dict[str, Any], *, member: Any = None, **more: Any) -> Any:
+    async def emit(
+        self, kind: int, data: dict[str, Any], *, member: Any = None, channel: Any = None, **more: Any
+    ) -> Any:
+        channel = channel or self.channel
         record, payload = base_payload(
             self.env.backend,
             type=kind,
-            channel_id=self.channel.id,
-            guild_id=self.guild.id,
+            channel_id=channel.id,
+            guild_id=channel.guild.id,
             user_id=(member or self.alice).id,
             data=data,
         )

@@ -1,11 +1,11 @@
 """The fixtures of a whole bot and of providers; at the end, how many examples each property saw."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 import pytest
 
 from tests.cogs.fixtures import open_bot, real_clip, scene, standin, template
-from tests.fuzz.examples import SECONDS, ran
+from tests.fuzz.examples import SECONDS, Enough, ran
 from tests.providers.conftest import client, downloads, parts, sleeper
 
 __all__ = ["client", "downloads", "open_bot", "parts", "real_clip", "scene", "sleeper", "standin", "template"]
@@ -13,11 +13,15 @@ __all__ = ["client", "downloads", "open_bot", "parts", "real_clip", "scene", "sl
 _NAME = "examples"
 
 
-@pytest.fixture(autouse=True)
-def counted(request: pytest.FixtureRequest) -> Iterator[None]:
-    yield
-    if number := ran[request.node.nodeid]:
-        request.node.user_properties.append((_NAME, number))
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except Enough:
+        return True
+    finally:
+        if number := ran[pyfuncitem.nodeid]:
+            pyfuncitem.user_properties.append((_NAME, number))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

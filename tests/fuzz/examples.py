@@ -1,15 +1,18 @@
 """How many examples a property sees: few and always the same ones, or with `CONCH_FUZZ` many and new ones."""
 
+import contextlib
 import functools
 import inspect
 import os
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
+from unittest import SkipTest
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisException
 
 #: Seconds that each case of a property may take; 0 for the few examples of `make test`.
 SECONDS = float(os.environ.get("CONCH_FUZZ", "0"))
@@ -37,29 +40,42 @@ def fuzz(few: int, **strategies: st.SearchStrategy[Any]) -> Callable[[Callable[.
     return decorated
 
 
+class Enough(SkipTest):
+    """The seconds are over. Hypothesis lets it through, and the property has held."""
+
+
 def _counted(test: Callable[..., Any]) -> Callable[..., Any]:
     begun: dict[str, float] = {}
+    failed: set[str] = set()
 
-    def wanted() -> bool:
+    @contextlib.contextmanager
+    def example() -> Iterator[None]:
         case = os.environ["PYTEST_CURRENT_TEST"].rpartition(" ")[0]
-        now = time.monotonic()
-        if SECONDS and now - begun.setdefault(case, now) > SECONDS:
-            return False
+        begun.setdefault(case, time.monotonic())
         ran[case] += 1
-        return True
+        try:
+            yield
+        except HypothesisException:
+            raise
+        except Exception:
+            failed.add(case)
+            raise
+        # What failed is still to be made small.
+        if SECONDS and case not in failed and time.monotonic() - begun[case] > SECONDS:
+            raise Enough
 
     if inspect.iscoroutinefunction(test):
 
         @functools.wraps(test)
         async def one(*args: Any, **kwargs: Any) -> None:
-            if wanted():
+            with example():
                 await test(*args, **kwargs)
 
         return one
 
     @functools.wraps(test)
     def other(*args: Any, **kwargs: Any) -> None:
-        if wanted():
+        with example():
             test(*args, **kwargs)
 
     return other

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import example
 
 from bot.domain.errors import JobRejected, OutcomeUnknown, ProviderBusy, ProviderClosed, ProviderError
 from bot.domain.ports import Report
@@ -114,6 +115,9 @@ def possible(report: Report, wrong: Wrong, body: bytes) -> None:
     assert report.state is not TaskState.SUCCEEDED or wrong.status < 300
 
 
+@example(wrong=Wrong(302, {"Location": "//xn--/"}))
+@example(wrong=Wrong(400, instead=f"HTTPS://cdn.example/a.mp4?sig={SIGNATURE}".encode()))
+@example(wrong=Wrong(400, instead=f"https://cdn.example/a\u200b.mp4?sig={SIGNATURE}".encode()))
 @fuzz(30, wrong=wrongs)
 async def test_wrong_answer_to_a_paid_submit(
     wrong: Wrong, stage: Stage, caplog: pytest.LogCaptureFixture

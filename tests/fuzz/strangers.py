@@ -1,0 +1,66 @@
+"""A server with things to find in it, a second one, and what a forged interaction leads to."""
+
+import logging
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from cogs.acknowledge import sorry
+from tests.cogs.scene import Elsewhere, Scene
+from tests.cogs.test_shapes import WIDE
+
+#: What stands in the prompts of each server's clips, and must never be told in the other.
+REEF, LAGOON = "anemone", "mangrove"
+
+
+@dataclass
+class Strangers:
+    """The reef of `Scene` and the lagoon elsewhere, each with a clip that waits and, in the lagoon, an open offer."""
+
+    scene: Scene
+    lagoon: Elsewhere
+    log: pytest.LogCaptureFixture
+
+    @property
+    def known(self) -> list[str]:
+        """Ids that a forger could have seen."""
+        members = [self.scene.alice.id, self.scene.carol.id, self.lagoon.eve.id, self.lagoon.dora.id]
+        return ["task0001", "task0002", "0", "1", "2", *map(str, members), str(self.scene.channel.id)]
+
+    def holds(self) -> int:
+        with sqlite3.connect(self.scene.settings.database) as database:
+            (number,) = database.execute("SELECT count(*) FROM ledger WHERE kind = 'hold'").fetchone()
+        database.close()
+        return int(number)
+
+    async def send(self, kind: int, data: dict[str, Any], member: Any, **more: Any) -> int:
+        """How often the bot spoke: a forged interaction holds nothing, is no bug, tells nothing of the other server."""
+        held, asked = self.holds(), len(self.scene.env.http_requests)
+        self.log.clear()
+        away = member is self.lagoon.dora
+        channel = self.lagoon.channel if away else self.scene.channel
+        await self.scene.emit(kind, data, member=member, channel=channel, **more)
+        told = repr([one.json for one in self.scene.env.http_requests[asked:]])
+        wrong = [record for record in self.log.records if record.levelno >= logging.ERROR]
+        assert not wrong, self.log.text
+        assert not self.scene.env.errors
+        assert sorry() not in told
+        assert (REEF if away else LAGOON) not in told
+        assert self.holds() == held
+        return len(self.scene.env.http_requests) - asked
+
+    def somebody(self, number: int) -> Any:
+        """Of each kind: who owns what is there, a member, an admin, and an admin of the other server."""
+        people = [self.scene.alice, self.scene.bob, self.scene.carol, self.lagoon.dora]
+        return people[number % len(people)]
+
+
+async def strangers(scene: Scene, log: pytest.LogCaptureFixture) -> Strangers:
+    lagoon = await scene.elsewhere()
+    await scene.accepted(prompt=REEF)
+    await lagoon.eve.slash(lagoon.channel, "video text", prompt=LAGOON)
+    await lagoon.eve.slash(lagoon.channel, "video image", prompt=LAGOON, **WIDE)
+    await scene.step()
+    return Strangers(scene, lagoon, log)
