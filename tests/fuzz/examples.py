@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from unittest import SkipTest
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException
 
@@ -23,8 +23,13 @@ _MANY = 100_000
 ran: Counter[str] = Counter()
 
 
-def fuzz(few: int, **strategies: st.SearchStrategy[Any]) -> Callable[[Callable[..., Any]], Any]:
-    """`few` examples of a property, or as many as come within `SECONDS`."""
+def fuzz(
+    few: int, *, shrink: bool = True, **strategies: st.SearchStrategy[Any]
+) -> Callable[[Callable[..., Any]], Any]:
+    """`few` examples of a property, or as many as come within `SECONDS`.
+
+    `shrink` is False where an example leaves something behind, so that a smaller one may tell of another fault.
+    """
 
     def decorated(test: Callable[..., Any]) -> Any:
         chosen = settings(
@@ -32,6 +37,7 @@ def fuzz(few: int, **strategies: st.SearchStrategy[Any]) -> Callable[[Callable[.
             derandomize=not SECONDS,
             database=None,
             deadline=None,
+            phases=[phase for phase in Phase if phase is not Phase.shrink or shrink],
             # The fixtures are servers and bots that outlive an example, and each example leaves them as they were.
             suppress_health_check=list(HealthCheck),
         )

@@ -12,7 +12,8 @@ from tests.cogs.scene import Elsewhere, Scene
 from tests.cogs.test_shapes import WIDE
 
 #: What stands in the prompts of each server's clips, and must never be told in the other.
-REEF, LAGOON = "anemone", "mangrove"
+#: Made here, because hypothesis also tries words that stand in our code.
+REEF, LAGOON = "anemone"[::-1], "mangrove"[::-1]
 
 
 @dataclass
@@ -21,6 +22,8 @@ class Strangers:
 
     scene: Scene
     lagoon: Elsewhere
+    #: A role of the lagoon.
+    crew: Any
     log: pytest.LogCaptureFixture
 
     @property
@@ -35,7 +38,9 @@ class Strangers:
         database.close()
         return int(number)
 
-    async def send(self, kind: int, data: dict[str, Any], member: Any, **more: Any) -> int:
+    async def send(
+        self, kind: int, data: dict[str, Any], member: Any, *, may_hold: bool = False, **more: Any
+    ) -> int:
         """How often the bot spoke: a forged interaction holds nothing, is no bug, tells nothing of the other server."""
         held, asked = self.holds(), len(self.scene.env.http_requests)
         self.log.clear()
@@ -45,10 +50,9 @@ class Strangers:
         told = repr([one.json for one in self.scene.env.http_requests[asked:]])
         wrong = [record for record in self.log.records if record.levelno >= logging.ERROR]
         assert not wrong, self.log.text
-        assert not self.scene.env.errors
         assert sorry() not in told
         assert (REEF if away else LAGOON) not in told
-        assert self.holds() == held
+        assert may_hold or self.holds() == held
         return len(self.scene.env.http_requests) - asked
 
     def somebody(self, number: int) -> Any:
@@ -58,9 +62,11 @@ class Strangers:
 
 
 async def strangers(scene: Scene, log: pytest.LogCaptureFixture) -> Strangers:
+    # That a command does not fit ours is no bug here; bugs are seen in the log.
+    scene.expects_bugs = True
     lagoon = await scene.elsewhere()
     await scene.accepted(prompt=REEF)
     await lagoon.eve.slash(lagoon.channel, "video text", prompt=LAGOON)
     await lagoon.eve.slash(lagoon.channel, "video image", prompt=LAGOON, **WIDE)
     await scene.step()
-    return Strangers(scene, lagoon, log)
+    return Strangers(scene, lagoon, lagoon.guild.create_role("Crew"), log)

@@ -56,7 +56,7 @@ def carrier(there: Strangers, member: Any, custom_id: str, kind: int) -> dict[st
     return {**payload, "flags": 0, "components": [{"type": 1, "components": [part]}]}
 
 
-@fuzz(6, data=st.data())
+@fuzz(6, shrink=False, data=st.data())
 async def test_forged_click(data: st.DataObject, there: Strangers) -> None:
     """Each example is a click on each button there is, so that a new one is clicked too."""
     for template in templates(there):
