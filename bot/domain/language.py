@@ -33,6 +33,8 @@ SHORT = 45
 #: Values in notes that are others' words, and may happen to be like ours.
 _PEOPLES = frozenset({"reason", "actor", "said"})
 _REMEMBERED = 4096
+#: Notes within notes that are told. Ours have three; a stranger's words could go on without end.
+_DEEPEST = 8
 
 _reader: ContextVar[str] = ContextVar("reader", default=ENGLISH)
 
@@ -129,18 +131,18 @@ def kept(text: str, /, **values: object) -> str:
 
 def said(note: str) -> str:
     """What was `kept`, for the reader. Words that are not ours, such as a provider's, stay as they are."""
-    return _said(note, _reader.get())
+    return _said(note, _reader.get(), _DEEPEST)
 
 
 @lru_cache(_REMEMBERED)
-def _said(note: str, language: str) -> str:
+def _said(note: str, language: str, deepest: int) -> str:
     catalogue = _catalogues[language]
     fits = [(one.template, found) for one in catalogue.notes if (found := one.words.fullmatch(note))]
-    if not fits:
+    if not fits or not deepest:
         return note
     template, found = min(fits, key=_words_begin)
     values = {
-        name: value if name in _PEOPLES else _said(value, language)
+        name: value if name in _PEOPLES else _said(value, language, deepest - 1)
         for name, value in found.groupdict().items()
     }
     return catalogue.words.pgettext(KEPT, template).format(**values)

@@ -102,6 +102,13 @@ def test_history(lang: str, found: list[str], theirs: list[tuple[str, str]]) -> 
         harmless(task_history(TASK, CATALOG, events, [], [ProviderEvent(*event) for event in theirs]))
 
 
+@example(lang="de", note="not posted yet: " * 400)
+@fuzz(60, lang=languages, note=st.builds(lambda note, times: note * times, notes, st.integers(1, 400)))
+def test_what_is_told_of_a_note(lang: str, note: str) -> None:
+    with language.reading(lang):
+        assert language.said(note) or not note
+
+
 @fuzz(60, lang=languages, name=words)
 def test_file_name(lang: str, name: str) -> None:
     with language.reading(lang):
