@@ -3,7 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test crash check run bench words lock clean
+# Seconds for each of some 33 properties, on two cores at once: 30 make about ten minutes in all.
+FUZZ ?= 30
+
+.PHONY: demo test crash fuzz check run bench words lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/python -m bot demo
@@ -17,6 +20,10 @@ test: check
 # Every point of a clip's life, with every provider: some 600 points, half an hour or more on two cores.
 crash: $(VENV)/.dev
 	$(BIN)/python -m tests.crash.matrix
+
+# The same properties as in `make test`, with new examples every time.
+fuzz: $(VENV)/.dev
+	CONCH_FUZZ=$(FUZZ) $(BIN)/python -m pytest -q -n 2 --timeout 600 tests/fuzz
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
