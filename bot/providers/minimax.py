@@ -219,7 +219,7 @@ class MiniMax(Hosted):
             raise OutcomeUnknown(
                 kept(
                     "MiniMax did not say clearly that it took a paid request (job {job}, code {code}).",
-                    job=answer.task_id,
+                    job=self._wire.reason(str(answer.task_id)),
                     code=answer.code,
                 )
             )
@@ -310,7 +310,8 @@ def _classify(heard: Heard) -> ProviderError | Verdict | None:
     code, said = reply.code, reason_in(reply.said)
     if not code:
         return None
-    if fix := _FIXES.get(code):
+    named = heard.spends and reply.task_id
+    if (fix := _FIXES.get(code)) and not named:
         return ProviderClosed(sentences.account_closed(_LABEL, said, fix))
     if httpx.codes.is_success(heard.status) and reply.failed and code not in _RATES:
         return None

@@ -24,9 +24,26 @@ _SECRETS = [
     f"https://cdn.example/a\u200b.mp4?sig={SIGNATURE}",
 ]
 _WORDS = [
-    "", "0", "17", "..", "success", "failed", "succeeded", "error", "queued", "TASK_FAILED", "INVALID_X", "BILLING_Y",
-    "invalidApiKey", "rateLimit", "taskNotFound", "duplicateTaskUUID", "content policy", "a" * 5000, "\u202e\ud800@everyone",
-]  # fmt: skip
+    "",
+    "0",
+    "17",
+    "..",
+    "success",
+    "failed",
+    "succeeded",
+    "error",
+    "queued",
+    "TASK_FAILED",
+    "INVALID_X",
+    "BILLING_Y",
+    "invalidApiKey",
+    "rateLimit",
+    "taskNotFound",
+    "duplicateTaskUUID",
+    "content policy",
+    "a" * 5000,
+    "\u202e\ud800@everyone",
+]
 _NUMBERS = [0, -1, 1004, 1008, 1026, 1002, 2013, 2**63, 10**400, 1e308, -0.0, float("nan"), float("inf")]
 
 
@@ -100,8 +117,37 @@ headers = st.dictionaries(
     ),
     max_size=3,
 )
-statuses = st.sampled_from([200, 200, 200, 200, 201, 204, 301, 302, 307, 400, 401, 402, 403, 404, 408, 409, 410, 413, 418,
-                            422, 429, 500, 502, 503, 504, 599, 999])  # fmt: skip
+statuses = st.sampled_from(
+    [
+        200,
+        200,
+        200,
+        200,
+        201,
+        204,
+        301,
+        302,
+        307,
+        400,
+        401,
+        402,
+        403,
+        404,
+        408,
+        409,
+        410,
+        413,
+        418,
+        422,
+        429,
+        500,
+        502,
+        503,
+        504,
+        599,
+        999,
+    ]
+)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ def _counted(test: Callable[..., Any]) -> Callable[..., Any]:
             raise
         # What failed is still to be made small.
         if SECONDS and case not in failed and time.monotonic() - begun[case] > SECONDS:
-            raise Enough
+            raise Enough("the seconds are over")
 
     if inspect.iscoroutinefunction(test):
 

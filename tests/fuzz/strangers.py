@@ -41,7 +41,7 @@ class Strangers:
     async def send(
         self, kind: int, data: dict[str, Any], member: Any, *, may_hold: bool = False, **more: Any
     ) -> int:
-        """How often the bot spoke: a forged interaction holds nothing, is no bug, tells nothing of the other server."""
+        """How often the bot spoke; nothing is held, no bug, and nothing told of the other server."""
         held, asked = self.holds(), len(self.scene.env.http_requests)
         self.log.clear()
         away = member is self.lagoon.dora

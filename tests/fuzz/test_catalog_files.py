@@ -19,11 +19,47 @@ _PIECES = re.compile(r'"[^"\n]*"|\[[^\[\]\n]*\]|\b[\w.-]+\b')
 _SPANS = [match.span() for match in _PIECES.finditer(SOURCE)]
 
 _values = st.sampled_from(
-    ["", "-1", "0", "1e400", "nan", "inf", "9" * 400, "9" * 5000, "true", '""', "[]", "{}", "[[]]", '{ a = 1 }', "1979-05-27",
-     "0001-01-01", "1979-05-27T07:32:00Z", "[" * 500, "{a=" * 500, '"\\ud800"', '"""', "'''", '"0.28', "offers", "models.x",
-     '"a.b"', "[[offers]]", "[offers]", "=", "#", "\n", "\r", "\x00", "\u2028", "hailuo-02", '"text"', '["text", "text"]',
-     '"' + "9" * 5000 + '"']
-) | st.text(max_size=20)  # fmt: skip
+    [
+        "",
+        "-1",
+        "0",
+        "1e400",
+        "nan",
+        "inf",
+        "9" * 400,
+        "9" * 5000,
+        "true",
+        '""',
+        "[]",
+        "{}",
+        "[[]]",
+        "{ a = 1 }",
+        "1979-05-27",
+        "0001-01-01",
+        "1979-05-27T07:32:00Z",
+        "[" * 500,
+        "{a=" * 500,
+        '"\\ud800"',
+        '"""',
+        "'''",
+        '"0.28',
+        "offers",
+        "models.x",
+        '"a.b"',
+        "[[offers]]",
+        "[offers]",
+        "=",
+        "#",
+        "\n",
+        "\r",
+        "\x00",
+        "\u2028",
+        "hailuo-02",
+        '"text"',
+        '["text", "text"]',
+        '"' + "9" * 5000 + '"',
+    ]
+) | st.text(max_size=20)
 _edits = st.one_of(
     st.tuples(st.just("piece"), st.integers(0, len(_SPANS) - 1), _values),
     st.tuples(st.just("line"), st.integers(0, len(_LINES) - 1), _values),

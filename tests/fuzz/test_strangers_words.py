@@ -5,7 +5,6 @@ from dataclasses import replace
 from string import Formatter
 from typing import Any
 
-import pytest
 from hypothesis import example
 from hypothesis import strategies as st
 
@@ -24,8 +23,31 @@ CATALOG = catalogs.load()
 language.load()
 #: Our own sentences, whose gaps strangers fill.
 NOTES = sorted({note.template for note in language._catalogues["de"].notes})
-_SIGNS = ["@everyone", "@here", "<@1>", "<@&1>", "<#1>", "</tasks show:1>", "](https://x.example)", "`", "```", "\n", "> ", "-# ",
-          "\u202e", "\ud800", "\x00", "{reason}", "{0}", "{", "%s", "<t:0:R>", "https://x.example/?sig=1", "🐚", "\u200b"]  # fmt: skip
+_SIGNS = [
+    "@everyone",
+    "@here",
+    "<@1>",
+    "<@&1>",
+    "<#1>",
+    "</tasks show:1>",
+    "](https://x.example)",
+    "`",
+    "```",
+    "\n",
+    "> ",
+    "-# ",
+    "\u202e",
+    "\ud800",
+    "\x00",
+    "{reason}",
+    "{0}",
+    "{",
+    "%s",
+    "<t:0:R>",
+    "https://x.example/?sig=1",
+    "🐚",
+    "\u200b",
+]
 words = st.lists(st.sampled_from(_SIGNS) | st.text(max_size=30), max_size=12).map("".join)
 
 

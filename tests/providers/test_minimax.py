@@ -192,6 +192,7 @@ async def test_expired_link_is_renewed_by_the_next_read(
         code(0, task_id=".."),
         code(1026, task_id="176"),
         code(1002, task_id="176"),
+        code(1008, task_id="176"),
         code(2013, task_id="176"),
         code(7777),
         code(-1),
