@@ -66,7 +66,10 @@ class _Pools(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         pool = self._fresh if request.extensions.get("fresh") else self._kept
-        return await pool.handle_async_request(request)
+        answer = await pool.handle_async_request(request)
+        # No redirect is followed, but httpx reads where it leads, and fails in several ways on what is no address.
+        answer.headers.pop("Location", None)
+        return answer
 
     async def aclose(self) -> None:
         await self._kept.aclose()
@@ -254,8 +257,7 @@ class Wire:
                     kept("{provider} cannot be reached ({why}).", provider=self._label, why=outcome)
                 ) from error
             # OSError: a TLS error in the middle of a stream passes httpx unmapped, and TimeoutError is one too.
-            # ValueError: httpx reads where a redirect leads although it is not followed, which may be no address.
-            except (httpx.TransportError, OSError, ValueError) as error:
+            except (httpx.TransportError, OSError) as error:
                 outcome = type(error).__name__
                 raise self._lost(ask, outcome) from error
             finally:

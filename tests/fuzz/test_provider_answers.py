@@ -120,6 +120,7 @@ def possible(report: Report, wrong: Wrong, body: bytes) -> None:
 
 @example(wrong=Wrong(instead=json.dumps({"task_id": KEY}).encode()))
 @example(wrong=Wrong(302, {"Location": "//xn--/"}))
+@example(wrong=Wrong(302, {"Location": "A:0"}))
 @example(wrong=Wrong(400, instead=f"HTTPS://cdn.example/a.mp4?sig={SIGNATURE}".encode()))
 @example(wrong=Wrong(400, instead=f"https://cdn.example/a\u200b.mp4?sig={SIGNATURE}".encode()))
 @fuzz(30, wrong=wrongs)
