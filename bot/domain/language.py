@@ -40,10 +40,38 @@ _reader: ContextVar[str] = ContextVar("reader", default=ENGLISH)
 
 
 class _Pattern(NamedTuple):
-    """A note's English words as they are found again, and what they are in the catalogue."""
+    """A note's English words as they are found again: what stands before, between and after its values."""
 
-    words: re.Pattern[str]
     template: str
+    names: tuple[str, ...]
+    pieces: tuple[str, ...]
+
+    @classmethod
+    def of(cls, template: str) -> "_Pattern":
+        parsed = list(Formatter().parse(template))
+        names = tuple(name for _, name, _, _ in parsed if name is not None)
+        pieces = [before for before, _, _, _ in parsed]
+        return cls(template, names, (*pieces, "") if parsed and parsed[-1][1] is not None else tuple(pieces))
+
+    def values(self, note: str) -> list[str] | None:
+        """The values in a note, each as short as can be; None where these are not its words.
+
+        In time that grows with the note alone, which a regular expression's does not: notes hold strangers' words.
+        """
+        if not self.names:
+            return [] if note == self.template else None
+        first, *between, last = self.pieces
+        at, end = len(first), len(note) - len(last)
+        if not (note.startswith(first) and note.endswith(last)):
+            return None
+        found = []
+        for piece in between:
+            place = note.find(piece, at + 1, max(end, 0))
+            if place < 0:
+                return None
+            found.append(note[at:place])
+            at = place + len(piece)
+        return [*found, note[at:end]] if at < end else None
 
 
 class _Catalogue(NamedTuple):
@@ -70,7 +98,7 @@ def _read(language: str) -> _Catalogue:
     notes = (str(message.id) for message in catalogue if message.context == KEPT)
     # The most particular first: of two that fit, the one with more words of its own is meant.
     ordered = sorted(notes, key=lambda note: -len(re.sub(r"\{[^}]*\}", "", note)))
-    return _Catalogue(gettext.GNUTranslations(packed), tuple(_Pattern(_pattern(one), one) for one in ordered))
+    return _Catalogue(gettext.GNUTranslations(packed), tuple(map(_Pattern.of, ordered)))
 
 
 def language_of(locale: str) -> str:
@@ -137,29 +165,21 @@ def said(note: str) -> str:
 @lru_cache(_REMEMBERED)
 def _said(note: str, language: str, deepest: int) -> str:
     catalogue = _catalogues[language]
-    fits = [(one.template, found) for one in catalogue.notes if (found := one.words.fullmatch(note))]
+    fits = [(one, found) for one in catalogue.notes if (found := one.values(note)) is not None]
     if not fits or not deepest:
         return note
-    template, found = min(fits, key=_words_begin)
+    pattern, found = min(fits, key=_words_begin)
     values = {
         name: value if name in _PEOPLES else _said(value, language, deepest - 1)
-        for name, value in found.groupdict().items()
+        for name, value in zip(pattern.names, found, strict=True)
     }
-    return catalogue.words.pgettext(KEPT, template).format(**values)
+    return catalogue.words.pgettext(KEPT, pattern.template).format(**values)
 
 
-def _words_begin(fit: tuple[str, re.Match[str]]) -> int:
+def _words_begin(fit: tuple[_Pattern, list[str]]) -> int:
     """Where a template's own words begin in a note: those of one within it begin later."""
-    template, found = fit
-    return found.end(1) if template.startswith("{") else 0
-
-
-def _pattern(template: str) -> re.Pattern[str]:
-    pieces = [
-        re.escape(before) + (f"(?P<{name}>.+?)" if name else "")
-        for before, name, _, _ in Formatter().parse(template)
-    ]
-    return re.compile("".join(pieces), re.DOTALL)
+    pattern, values = fit
+    return len(values[0]) if pattern.template.startswith("{") else 0
 
 
 def _words() -> gettext.NullTranslations:

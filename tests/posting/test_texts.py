@@ -93,7 +93,7 @@ def test_nothing_a_prompt_contains_becomes_markup(prompt: str, shown: str) -> No
 
 @given(st.text())
 def test_every_sign_of_markup_has_its_own_backslash(text: str) -> None:
-    bare = re.sub(r"\\[\\*_~|`\[\]<>@:#.\-]", "", texts.plain(text, length=10_000))
+    bare = re.sub(r"\\[\\*_~|`\[\]<>@:#.\-]", "x", texts.plain(text, length=10_000))
     assert not re.search(r"[\\*_~|`\[\]<>@:]|^[#-]", bare)
 
 
