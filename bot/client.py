@@ -69,9 +69,18 @@ class _Once:
         self._handle(event)
 
 
+def _mend(data: Any) -> None:
+    """Make half a character, which is no text and which SQLite refuses, a `?` in every option."""
+    for option in data.get("options", ()):
+        _mend(option)
+        if isinstance(value := option.get("value"), str):
+            option["value"] = value.encode("utf-8", "replace").decode()
+
+
 class _Tree(app_commands.CommandTree[commands.Bot]):
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         read_by(interaction.locale.value)
+        _mend(interaction.data)
         return True
 
     async def on_error(

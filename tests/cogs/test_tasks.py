@@ -457,3 +457,9 @@ async def test_a_reason_that_is_cut_is_told_in_the_readers_language(scene: Scene
     assert "…" in words
     assert "closed to the bot" not in words
     assert "Direktnachrichten" in words
+
+
+@pytest.mark.parametrize("path", ["tasks show", "tasks cancel"])
+async def test_half_a_character_is_no_task(path: str, scene: Scene) -> None:
+    result = await scene.raw(path, task=(3, "\ud800"))
+    assert "There is no such task" in str(result.response.content)
