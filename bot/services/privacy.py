@@ -1,6 +1,7 @@
 """A member's own data: what there is, all of it as files, and its end."""
 
 import asyncio
+import contextlib
 import io
 import json
 import zipfile
@@ -82,13 +83,13 @@ class Privacy:
             raise Refusal(tr("Your export is being made already. Wait until it is here, then ask again."))
         self._exporting.add(member_id)
         try:
-            async with self._turn:
-                async for part in self._parts(member_id, left_out):
+            async with self._turn, contextlib.aclosing(self._parts(member_id, left_out)) as parts:
+                async for part in parts:
                     yield part
         finally:
             self._exporting.discard(member_id)
 
-    async def _parts(self, member_id: int, left_out: list[str]) -> AsyncIterator[Part]:
+    async def _parts(self, member_id: int, left_out: list[str]) -> AsyncGenerator[Part]:
         documents = self._documents(member_id)
         first = await anext(documents)
         second = await anext(documents, None)
@@ -96,14 +97,13 @@ class Privacy:
         if second is None and not files:
             yield Part("conch-data.json", first)
             return
-        packer = _Packer()
-        async for name, data in self._items(
-            [first, *([second] if second else [])], documents, files, left_out
-        ):
-            if full := await asyncio.to_thread(packer.add, name, data):
-                yield full
-        if last := await asyncio.to_thread(packer.finish):
-            yield last
+        taken = [first, *([second] if second else [])]
+        with contextlib.closing(_Packer()) as packer:
+            async for name, data in self._items(taken, documents, files, left_out):
+                if full := await asyncio.to_thread(packer.add, name, data):
+                    yield full
+            if last := await asyncio.to_thread(packer.finish):
+                yield last
 
     async def _items(
         self,
@@ -219,6 +219,11 @@ class _Packer:
         part = Part(f"conch-data-{self._made}.zip", self._buffer.getvalue())
         self._buffer, self._zip = io.BytesIO(), None
         return part
+
+    def close(self) -> None:
+        """Leave what is not finished, of an export that nobody takes any more."""
+        if self._zip is not None:
+            self._zip.close()
 
 
 def _existing(paths: Iterable[Path]) -> list[Path]:

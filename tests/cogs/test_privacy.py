@@ -211,10 +211,20 @@ async def test_what_is_too_much_for_a_file_comes_in_parts(
 async def test_more_than_an_answer_holds_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(privacy, "_ITEM_BYTES", 1)
     monkeypatch.setattr("cogs.privacy._MOST_PARTS", 2)
+    opened = []
+
+    class Noted(zipfile.ZipFile):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            opened.append(self)
+
+    monkeypatch.setattr("bot.services.privacy.zipfile.ZipFile", Noted)
     await scene.video()
     result = await ask(scene, "export")
     assert len(files(scene, result)) == 2
     assert "There is more than the 2 files above" in result.followups[-1].content
+    assert [archive.fp for archive in opened] == [None] * len(opened)
+    assert len(opened) > 2
 
 
 async def test_a_member_has_one_export_at_a_time(scene: Scene) -> None:
