@@ -70,11 +70,11 @@ class _Once:
 
 
 def _mend(data: Any) -> None:
-    """Make half a character, which is no text and which SQLite refuses, a `?` in every option."""
+    """Take half a character, which is no text and which SQLite refuses, out of every option."""
     for option in data.get("options", ()):
         _mend(option)
         if isinstance(value := option.get("value"), str):
-            option["value"] = value.encode("utf-8", "replace").decode()
+            option["value"] = value.encode("utf-8", "ignore").decode()
 
 
 class _Tree(app_commands.CommandTree[commands.Bot]):
