@@ -132,8 +132,15 @@ class Delivering:
         if len(every) == 1:
             return None
         posted = [one for one in every if one.state is TaskState.DELIVERED and one.problem != HANDED_OVER]
-        messages = {(one.message_channel_id or 0, one.message_id or 0) for one in posted}
-        return Gallery(tuple(Posted(*one) for one in sorted(messages, key=lambda one: one[1])))
+        messages = {Posted(one.message_channel_id or 0, one.message_id or 0) for one in posted}
+        for one in every:
+            # Its answer was lost, by a crash perhaps: it may have begun the message.
+            in_doubt = (
+                one.id != task.id and one.state is TaskState.SUCCEEDED and one.posting_since is not None
+            )
+            if in_doubt and (found := await self._announcer.find(one)):
+                messages.add(Posted(found.channel_id, found.message_id))
+        return Gallery(tuple(sorted(messages, key=lambda one: one.message_id)))
 
     async def _fetch(self, task: Task) -> ClipInfo | None:
         """The clip on disk, checked to be a playable video; what is known of it where it has just come."""

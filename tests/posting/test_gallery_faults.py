@@ -52,6 +52,33 @@ async def test_a_crash_between_adding_a_clip_and_recording_it_posts_nothing_twic
     assert len(rows(message)) == 3
 
 
+@pytest.mark.parametrize("of_those_that_stand", [0, 1])
+async def test_a_clip_joins_one_that_a_crash_left_unrecorded_in_the_channel(
+    scene: Scene, real_clip: bytes, monkeypatch: pytest.MonkeyPatch, of_those_that_stand: int
+) -> None:
+    await ordered(scene, real_clip, **THREE)
+    unrecorded = list[Task]()
+
+    async def crash(self: TaskStore, task: Task, *arguments: Any, **more: Any) -> Any:
+        unrecorded.append(task)
+        raise RuntimeError("the machine stops here")
+
+    with monkeypatch.context() as patch, contextlib.suppress(RuntimeError):
+        patch.setattr(TaskStore, "delivered", crash)
+        while not unrecorded:
+            await scene.step()
+    await scene.pass_time(600)
+    await scene.restart()
+    # It is fetched anew, which may take longer than with the others.
+    (first,) = [task for task in await scene.tasks() if task.id == unrecorded[0].id]
+    later = scene.now() + 630_000 * of_those_that_stand
+    await scene.app.tasks.postpone(first, scene.now(), due_at=later, problem=None)
+    tasks = await delivered(scene, 50)
+    (message,) = galleries(scene)
+    assert {task.message_id for task in tasks} == {message.id}
+    assert sorted(files(message)) == sorted(f"conch-{task.id}.mp4" for task in tasks)
+
+
 async def test_an_addition_whose_answer_was_lost_is_found_although_a_newer_message_was_begun(
     scene: Scene, real_clip: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
