@@ -31,6 +31,7 @@ import aiosqlite
 from bot.domain.catalog import Format, Mode
 from bot.domain.limits import Limit, Period, Scope
 from bot.domain.task import Task, TaskState
+from bot.vault import PLAIN
 from storage import ledger
 from storage.database import Database, Transaction, connect, open_database
 from storage.limits import LimitStore
@@ -106,7 +107,7 @@ class _Recorder(Transaction):
     """Runs a transaction and remembers its statements."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        super().__init__(connection)
+        super().__init__(connection, PLAIN)
         self.statements: list[Statement] = []
 
     def run(self, sql: str, **values: Any) -> int:

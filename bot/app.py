@@ -63,6 +63,7 @@ from bot.services.remakes import Remakes
 from bot.services.removals import Removals
 from bot.services.reports import Reports
 from bot.services.requests import Requests
+from bot.services.resealing import Resealing
 from bot.services.retention import Retention
 from bot.services.router import Router
 from bot.services.signals import Signals
@@ -72,6 +73,7 @@ from bot.services.switches import Switches
 from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
+from bot.vault import Vault
 from cogs import admin, animate, buttons, clips, money, privacy, tasks, video
 from cogs.removing import Removing
 from cogs.reporting import Reporting
@@ -93,6 +95,7 @@ from storage.privacy import PrivacyStore
 from storage.refunds import RefundStore
 from storage.removals import RemovalStore
 from storage.reports import ReportStore
+from storage.sealed import SealedStore
 from storage.searches import SearchStore
 from storage.servers import ServerStore
 from storage.spending import SpendingStore
@@ -189,6 +192,7 @@ class _Core:
     drafts: Drafts
     metrics: Metrics
     pulse: Pulse
+    vault: Vault
 
     @property
     def enabled(self) -> list[str]:
@@ -217,9 +221,9 @@ async def build(
     await asyncio.to_thread(zone_names)
     await asyncio.to_thread(language.load)
     discord_setup.prepare(settings)
+    vault = settings.vault
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database))
-        stack.callback(_alone(settings.data_dir).release)
+        database = await _open_database(stack, settings, vault)
         outbound = await open_outbound(stack, settings)
         providers = open_providers(stack, settings, catalog, clock, outbound)
         stores, signals = _Stores(database), Signals()
@@ -242,6 +246,7 @@ async def build(
             frames=settings.data_dir / "frames",
             clock=clock,
             new_id=make_id,
+            vault=vault,
         )
         client = await stack.enter_async_context(
             Conch(stores.marks, monotonic, user_installs=settings.user_installs)
@@ -264,10 +269,11 @@ async def build(
             clip_buttons=under_clip,
             timetable=timetable,
             monotonic=monotonic,
+            vault=vault,
         )
         hooks, links = await _public(settings, stores.marks, clock)
         links_last = settings.clip_link_days * _DAY if links else 0
-        files = Files(settings.data_dir, stores.tasks, links_last=links_last, keep=settings.keep)
+        files = Files(settings.data_dir, stores.tasks, links_last=links_last, keep=settings.keep, vault=vault)
         core = _Core(
             settings=settings,
             catalog=catalog,
@@ -286,9 +292,10 @@ async def build(
             board=board,
             files=files,
             packing=Packing(stores.tasks, measured, files, links, timetable, paces),
-            drafts=Drafts(DraftStore(database), requests.drafts, clock),
+            drafts=Drafts(DraftStore(database), requests.drafts, clock, vault),
             metrics=metrics,
             pulse=Pulse(monotonic),
+            vault=vault,
         )
         engine = _engine(core, hooks)
         reports = Reports(stores.reports, stores.spending, stores.limits, stores.servers, clock)
@@ -362,6 +369,13 @@ async def build(
         )
 
 
+async def _open_database(stack: AsyncExitStack, settings: Settings, vault: Vault) -> Database:
+    database = await stack.enter_async_context(open_database(settings.database, vault))
+    stack.callback(_alone(settings.data_dir).release)
+    await Resealing(SealedStore(database), settings.data_dir, vault).run()
+    return database
+
+
 def _guarded(settings: Settings, metrics: Metrics) -> web.Guarded | None:
     token = settings.metrics_token
     return web.Guarded(metrics, token.get_secret_value()) if token else None
@@ -383,7 +397,7 @@ def _engine(core: _Core, hooks: Hooks | None) -> Engine:
     tasks, providers, board, timetable = core.stores.tasks, core.providers, core.board, core.timetable
     reading = Reading(tasks, providers, board, core.files, timetable)
     stages = Stages(
-        Submitting(tasks, providers, board, reading, core.router, timetable, hooks),
+        Submitting(tasks, providers, board, reading, core.router, timetable, hooks, core.vault),
         reading,
         Delivering(
             tasks, providers, board, core.files, core.packing, timetable, core.paces, core.metrics.posted
@@ -412,7 +426,12 @@ def _notices(core: _Core, writer: ReportWriter) -> tuple[Notices, _Buttons]:
     notices = Notices(
         notice_parts.Stores(stores.tasks, stores.ledger, stores.servers, stores.approvals, stores.alarms),
         approvals,
-        Moderation(core.client, core.catalog, buttons=lambda question: [one(question) for one in decide]),
+        Moderation(
+            core.client,
+            core.catalog,
+            buttons=lambda question: [one(question) for one in decide],
+            vault=core.vault,
+        ),
         core.board,
         writer.write,
         core.clock,
@@ -440,7 +459,9 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
 def _own_data(core: _Core, retention: Retention, keeping: Keeping) -> privacy.OwnData:
     clips = core.settings.data_dir / "clips"
     store = PrivacyStore(core.stores.database)
-    return privacy.OwnData(Privacy(store, retention, keeping, clips=clips, clock=core.clock))
+    return privacy.OwnData(
+        Privacy(store, retention, keeping, clips=clips, clock=core.clock, vault=core.vault)
+    )
 
 
 def _keeping(settings: Settings) -> Keeping:
@@ -671,6 +692,7 @@ def open_providers(
         folder=settings.data_dir,
         clock=clock,
         sandbox_seconds=settings.sandbox_seconds,
+        vault=settings.vault,
         gmi_organization=settings.gmi_organization,
         novita_image_field=settings.novita_image_field,
         novita_webhooks=settings.novita_webhooks,

@@ -17,6 +17,7 @@ from bot.domain.language import ENGLISH, LANGUAGES
 from bot.domain.report import Span
 from bot.domain.servers import DEFAULT_ZONE
 from bot.settings import Settings, read_settings
+from bot.vault import new_key
 
 OK, FAILED, BAD_SETUP = 0, 1, 2
 _ENV_FILE = Path(".env")
@@ -28,6 +29,9 @@ def main(arguments: list[str]) -> int:
     try:
         if chosen.command == "demo":
             return _run(_demo(chosen.folder, shown=not chosen.quiet, language=chosen.language))
+        if chosen.command == "key":
+            print(new_key())  # noqa: T201 - the command line's own voice
+            return OK
         settings = _settings(Path(chosen.env_file))
         if chosen.command == "health":
             return _health(settings)
@@ -74,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("run", help="run the bot")
     commands.add_parser("doctor", help="check the settings, Discord, providers, database and disk")
     commands.add_parser("health", help="whether a running bot is well, for health checks")
+    commands.add_parser("key", help="make a DATA_KEY, which seals prompts and pictures on disk")
     prices = commands.add_parser("catalog", help="offers and prices")
     prices.add_argument("--live", action="store_true", help="ask the providers what they publish, for free")
     _add_tasks(commands.add_parser("tasks", help="list parked tasks, and end them with a reason"))

@@ -141,7 +141,7 @@ async def _providers(settings: Settings, offers: Catalog) -> AsyncIterator[Findi
 def _database(settings: Settings) -> Finding:
     try:
         new = not settings.database.exists()
-        pending = database.examine(settings.database)
+        pending = database.examine(settings.database, settings.vault)
         state = "will be brought up to date at the next start" if pending else "is sound and up to date"
         if new:
             state = "will be made at the first start"

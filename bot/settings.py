@@ -13,6 +13,7 @@ from bot.domain.errors import SetupError
 from bot.domain.limits import Limit, Period, Scope
 from bot.domain.money import parse_dollars
 from bot.providers.registry import PROVIDERS
+from bot.vault import Vault
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ class Settings(BaseModel):
     public_url: str | None = None
     metrics_token: SecretStr | None = None
     sentry_dsn: SecretStr | None = None
+    #: The first seals; the others only open what was sealed with them.
+    data_keys: tuple[SecretStr, ...] = ()
     clip_link_days: int = 7
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
@@ -85,8 +88,18 @@ class Settings(BaseModel):
     @property
     def secrets(self) -> list[str]:
         """Every value that must never be seen in a log line."""
-        found = [self.discord_token, self.metrics_token, self.sentry_dsn, *self.keys.values()]
+        found = [
+            self.discord_token,
+            self.metrics_token,
+            self.sentry_dsn,
+            *self.keys.values(),
+            *self.data_keys,
+        ]
         return [secret.get_secret_value() for secret in found if secret is not None]
+
+    @property
+    def vault(self) -> Vault:
+        return Vault([key.get_secret_value() for key in self.data_keys])
 
 
 class _Reader:
@@ -113,6 +126,17 @@ class _Reader:
             if not value:
                 self.problems.append(f"{name}_FILE: {file} is empty.")
         return SecretStr(value) if value else None
+
+    def secrets(self, name: str, check: Callable[[list[str]], object]) -> tuple[SecretStr, ...]:
+        """Several in one variable, or in the file it may name; `check` raises `ValueError`."""
+        found = self.secret(name)
+        words = [word.strip() for word in found.get_secret_value().split(",")] if found else []
+        try:
+            check(words)
+        except ValueError as error:
+            self.problems.append(f"{name}: {error}.")
+            return ()
+        return tuple(map(SecretStr, words))
 
     def parsed(self, name: str, parse: Callable[[str], T], default: T) -> T:
         value = self.text(name)
@@ -161,6 +185,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         public_url=read.parsed("PUBLIC_URL", _url("http", "https"), None),
         metrics_token=read.secret("METRICS_TOKEN"),
         sentry_dsn=read.secret("SENTRY_DSN"),
+        data_keys=read.secrets("DATA_KEY", Vault),
         clip_link_days=read.parsed("CLIP_LINK_DAYS", _whole(1, 365), base.clip_link_days),
         gmi_organization=read.text("GMI_ORGANIZATION_ID"),
         novita_image_field=read.parsed("NOVITA_IMAGE_FIELD", _image_field, base.novita_image_field),

@@ -31,7 +31,7 @@ async def tasks(settings: Settings, request: control.Request, say: Say) -> None:
             raise SetupError(
                 f"DATABASE_URL: this user has no {settings.database}: no bot has run with it yet, or another user's."
             )
-        async with open_database(settings.database) as database:
+        async with open_database(settings.database, settings.vault) as database:
             store = TaskStore(database)
             parked = Parked(
                 store, Files(settings.data_dir, store, keep=settings.keep), app.now, lambda _: None

@@ -116,13 +116,16 @@ class Shapes:
                 until=f"<t:{self._drafts.until(SHAPE) // 1000}:t>",
             ),
             embeds=[embed for embed, _ in shown],
-            files=await asyncio.to_thread(_files, [file for _, file in shown]),
+            files=await asyncio.to_thread(self._files, [file for _, file in shown]),
             view=self._view(interaction.id, private=options["private"]),
         )
         if offer is not None:
             self._open[interaction.id] = offer
             while len(self._open) > _REMEMBERED:
                 del self._open[next(iter(self._open))]
+
+    def _files(self, previews: Sequence[tuple[Path, str]]) -> list[discord.File]:
+        return [discord.File(self._drafts.picture(path), name) for path, name in previews]
 
     def _view(self, draft_id: int, *, private: bool) -> discord.ui.View:
         view = discord.ui.View(timeout=None)
@@ -172,10 +175,6 @@ def _label(shape: Shape) -> str:
 
 def _ordered(shape: Shape) -> str:
     return tr("Ordered, cropped.") if shape is Shape.CROP else tr("Ordered, padded.")
-
-
-def _files(previews: Sequence[tuple[Path, str]]) -> list[discord.File]:
-    return [discord.File(path, name) for path, name in previews]
 
 
 async def _end(offer: discord.Message, words: str) -> None:

@@ -17,7 +17,8 @@ import aiosqlite
 from filelock import FileLock
 
 from bot.domain.errors import SetupError, StorageError
-from storage import lock, migrate
+from bot.vault import PLAIN, Vault
+from storage import lock, migrate, sealed
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -34,11 +35,13 @@ _IMMUTABLE = "immutable=1"
 class Transaction:
     """What a transaction function may do: run one statement with named parameters at a time.
 
-    The statements are ones that PostgreSQL understands too.
+    The statements are ones that PostgreSQL understands too. `vault` seals what goes into a sealed column; what comes
+    out is open already.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, vault: Vault) -> None:
         self._connection = connection
+        self.vault = vault
 
     def run(self, sql: str, **values: Any) -> int:
         """Run a statement; the number of rows it changed."""
@@ -77,21 +80,29 @@ class _Work:
 class _Writer(threading.Thread):
     """Owns the only read-write connection."""
 
-    def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, path: Path, vault: Vault, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(name="conch-writer", daemon=True)
+        self._path = path
+        self._vault = vault
         self._loop = loop
         self._waiting: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
         self._connection = connect(path, check_same_thread=False)
+        self._connection.row_factory = sealed.row_type(vault)
         self.commits = 0
 
-    def must_be_writable(self) -> None:
-        """`sqlite3.Error` where the file is read-only or held by another program. Only before `start`."""
+    def begin(self) -> None:
+        """Write something. Only before `start`.
+
+        `sqlite3.Error` where the file is read-only or held by another program, `SetupError` where what is in it is
+        sealed with a key that is not here.
+        """
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             # The first statement that would write is refused, even one that finds nothing.
             self._connection.execute("DELETE FROM marks WHERE name IS NULL")
-            self._connection.execute("ROLLBACK")
-        except sqlite3.Error:
+            sealed.agree(Transaction(self._connection, self._vault), self._path)
+            self._connection.execute("COMMIT")
+        except (sqlite3.Error, SetupError):
             self._connection.close()
             raise
 
@@ -145,7 +156,7 @@ class _Writer(threading.Thread):
         """One function in its savepoint; its failure undoes its own statements and nobody else's."""
         self._connection.execute("SAVEPOINT one")
         try:
-            work.result = work.function(Transaction(self._connection))
+            work.result = work.function(Transaction(self._connection, self._vault))
         except Exception as error:
             # Whatever it was belongs to the caller.
             # A full disk or an I/O error ends the whole transaction by itself: then nothing of the batch stands.
@@ -244,8 +255,11 @@ class Database(Reads):
     `slow` is for reads that may take seconds, such as a report of years: the others need not wait for them.
     """
 
-    def __init__(self, writer: _Writer, reader: aiosqlite.Connection, slow: aiosqlite.Connection) -> None:
+    def __init__(
+        self, writer: _Writer, reader: aiosqlite.Connection, slow: aiosqlite.Connection, vault: Vault
+    ) -> None:
         super().__init__(reader)
+        self.vault = vault
         self.slow = Reads(slow)
         self._writer = writer
 
@@ -294,23 +308,23 @@ def _failures_explained() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def open_database(path: Path) -> AsyncIterator[Database]:
+async def open_database(path: Path, vault: Vault = PLAIN) -> AsyncIterator[Database]:
     """Lock, check, migrate and open the file. `SetupError` says what is wrong and what to do."""
     async with AsyncExitStack() as stack:
         stack.callback(only_process(path).release)
-        writer = await asyncio.to_thread(_prepare, path, asyncio.get_running_loop())
-        reader, slow = [await stack.enter_async_context(_reading(path)) for _ in range(2)]
+        writer = await asyncio.to_thread(_prepare, path, vault, asyncio.get_running_loop())
+        reader, slow = [await stack.enter_async_context(_reading(path, vault)) for _ in range(2)]
         writer.start()
         stack.push_async_callback(asyncio.to_thread, writer.join)
-        database = Database(writer, reader, slow)
+        database = Database(writer, reader, slow, vault)
         stack.callback(database.close)
         yield database
 
 
 @asynccontextmanager
-async def _reading(address: Path | str, **more: Any) -> AsyncIterator[aiosqlite.Connection]:
+async def _reading(address: Path | str, vault: Vault, **more: Any) -> AsyncIterator[aiosqlite.Connection]:
     async with aiosqlite.connect(address, isolation_level=None, **more) as reader:
-        reader.row_factory = sqlite3.Row
+        reader.row_factory = sealed.row_type(vault)
         await reader.execute("PRAGMA query_only = ON")
         yield reader
 
@@ -319,10 +333,10 @@ async def _reading(address: Path | str, **more: Any) -> AsyncIterator[aiosqlite.
 async def open_reader(path: Path) -> AsyncIterator[Reads]:
     """Open a file for reads alone, also one that a running bot has open: no lock is taken and nothing is written.
 
-    `SetupError` says what is wrong with the file and what to do.
+    What is sealed stays so. `SetupError` says what is wrong with the file and what to do.
     """
     address, before = await asyncio.to_thread(_readable, path)
-    async with _reading(address, uri=True, timeout=_BUSY_MILLISECONDS / 1000) as reader:
+    async with _reading(address, PLAIN, uri=True, timeout=_BUSY_MILLISECONDS / 1000) as reader:
         reads = Reads(reader)
         try:
             yield reads
@@ -377,7 +391,7 @@ def _a_folder(path: Path) -> SetupError:
     return SetupError(f"DATABASE_URL: {path} is a folder. Name a file in it, such as {path / 'conch.db'}.")
 
 
-def examine(path: Path) -> bool:
+def examine(path: Path, vault: Vault = PLAIN) -> bool:
     """Check a database without opening it for work or migrating it: whether a start would migrate it.
 
     `AlreadyRunning` or another `SetupError` as at a start.
@@ -385,7 +399,12 @@ def examine(path: Path) -> bool:
     lock = only_process(path)
     try:
         with _told(path):
-            return _pending(path)
+            if _pending(path):
+                return True
+            with closing(sqlite3.connect(_address(path), uri=True)) as connection:
+                connection.row_factory = sqlite3.Row
+                sealed.must_open(Transaction(connection, vault), path)
+            return False
     finally:
         lock.release()
 
@@ -422,13 +441,13 @@ def _address(path: Path) -> str:
     return address if used else f"{address}&{_IMMUTABLE}"
 
 
-def _prepare(path: Path, loop: asyncio.AbstractEventLoop) -> _Writer:
+def _prepare(path: Path, vault: Vault, loop: asyncio.AbstractEventLoop) -> _Writer:
     with _told(path):
         if _pending(path):
             connect(path).close()
             migrate.upgrade(path)
-        writer = _Writer(path, loop)
-        writer.must_be_writable()
+        writer = _Writer(path, vault, loop)
+        writer.begin()
         return writer
 
 

@@ -39,7 +39,7 @@ class DraftStore:
                 kind=draft.kind,
                 server=draft.server_id,
                 member=draft.member_id,
-                content=draft.content,
+                content=tx.vault.seal_text(draft.content),
                 until=draft.until,
             )
 

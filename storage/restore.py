@@ -38,6 +38,7 @@ from pathlib import Path
 
 from bot.domain.errors import SetupError, StorageError
 from bot.domain.task import TaskState, restored
+from bot.vault import PLAIN
 from storage import events, migrate
 from storage.backup import TAKEN, check, discard, settle, stamp
 from storage.database import Transaction, connect, copy, only_process
@@ -107,7 +108,7 @@ def _prepare(part: Path, at: int) -> tuple[int, int, int]:
     """One transaction, and all of it in the one file; when the backup was made, and how many tasks it concerned."""
     with closing(connect(part)) as connection:
         connection.execute("BEGIN IMMEDIATE")
-        outcome = _reconcile(Transaction(connection), at)
+        outcome = _reconcile(Transaction(connection, PLAIN), at)
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = DELETE")
     return outcome

@@ -1,5 +1,7 @@
 """What is read of tasks and their events: the scheduler's queue, members' lists, one task's history."""
 
+import asyncio
+
 from bot.domain.task import FINAL, Task, TaskEvent, TaskState
 from storage.database import Database
 from storage.task_rows import FINAL_STATES, RUNNING_STATES, task_of
@@ -207,7 +209,7 @@ class TaskReads:
     async def body(self, task: Task) -> bytes | None:
         """The bytes of a submit whose outcome is not known yet."""
         row = await self._database.read_one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
-        return bytes(row["body"]) if row else None
+        return await asyncio.to_thread(row.__getitem__, "body") if row else None
 
     async def cost(self, task_id: str) -> int:
         """Micros booked for a task; 0 where nothing is."""

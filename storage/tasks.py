@@ -1,5 +1,6 @@
 """How tasks change: every move is one guarded update, in one transaction with its money and its event."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -104,6 +105,8 @@ class TaskStore(TaskReads):
         `StaleTask` where its member has `per_member` tasks running: others may have started in the same instant.
         """
         _must_be_a_move(task, TaskState.SUBMITTING)
+        # With pictures it has some megabytes: not on the writer's thread.
+        sealed = await asyncio.to_thread(self._database.vault.seal, body)
 
         def work(tx: Transaction) -> bytes:
             if per_member is not None and _running(tx, task.member_id) >= per_member:
@@ -120,12 +123,12 @@ class TaskStore(TaskReads):
             )
             note = kept("sent to {provider}", provider=task.provider)
             _moved(tx, changed, task, TaskState.SUBMITTING, at, note)
-            tx.run(
+            added = tx.run(
                 "INSERT INTO submissions (task_id, body) VALUES (:id, :body) ON CONFLICT (task_id) DO NOTHING",
                 id=task.id,
-                body=body,
+                body=sealed,
             )
-            row = tx.one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
+            row = None if added else tx.one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
             return bytes(row["body"]) if row else body
 
         return await self._database.write(work)
@@ -553,7 +556,7 @@ def _insert(tx: Transaction, task: Task) -> None:
         model=task.format.model,
         duration=task.format.duration,
         resolution=task.format.resolution,
-        prompt=task.prompt,
+        prompt=tx.vault.seal_text(task.prompt),
         camera=task.camera,
         enhance=int(task.enhance),
         first=task.first_frame and task.first_frame.path,

@@ -14,6 +14,7 @@ from bot.providers.registry import PROVIDERS, Parts
 from bot.services.hooks import Hooks
 from bot.services.links import ClipLinks
 from bot.settings import PAID, Settings, read_settings
+from bot.vault import new_key
 from tests.fakes import FakeClock
 
 TOKEN = "discord-token-never-shown"
@@ -66,10 +67,11 @@ def test_settings_show_no_secret(settings: Settings) -> None:
 def test_every_secret_setting_is_hidden_in_logs() -> None:
     names = ["DISCORD_TOKEN", "METRICS_TOKEN", "SENTRY_DSN", *(f"{name.upper()}_API_KEY" for name in PAID)]
     values = {name: f"{name}-never-shown-and-more" for name in names}
+    values["DATA_KEY"] = new_key()
     read = read_settings({**values, "HTTP_PORT": "8080"})
     assert set(read.secrets) == set(values.values())
     secret = [name for name, kind in Settings.model_fields.items() if "SecretStr" in str(kind.annotation)]
-    assert len(secret) == len(names) - len(PAID) + 1
+    assert len(secret) == len(values) - len(PAID) + 1
 
 
 async def test_providers_and_clients_show_no_key(settings: Settings) -> None:

@@ -8,6 +8,7 @@ from bot.domain.catalog import Format
 from bot.domain.errors import SetupError
 from bot.domain.limits import Limit, Period, Scope
 from bot.settings import PAID, Settings, read_settings
+from bot.vault import Vault, new_key
 
 SECRET = "mv_live_very-secret-0815"
 
@@ -275,3 +276,24 @@ def test_a_token_for_metrics_needs_a_port_and_some_length(tmp_path: Path) -> Non
     settings = read_settings({"METRICS_TOKEN_FILE": str(tmp_path / "token"), "HTTP_PORT": "8080"})
     assert settings.metrics_token
     assert settings.metrics_token.get_secret_value() == "a-long-token-0815"
+
+
+def test_several_data_keys_may_stand_in_one_variable(tmp_path: Path) -> None:
+    keys = [new_key(), new_key()]
+    settings = read_settings({"DATA_KEY": " , ".join(keys)})
+    assert settings.vault.opens(Vault(keys[1:]).sample())
+    assert Vault(keys[:1]).opens(settings.vault.sample())
+    assert set(keys) <= set(settings.secrets)
+    assert not any(key in repr(settings) for key in keys)
+    (tmp_path / "key").write_text(f"{keys[0]}\n")
+    assert read_settings({"DATA_KEY_FILE": str(tmp_path / "key")}).vault.keyed
+    assert not read_settings({}).vault.keyed
+
+
+@pytest.mark.parametrize("text", [SECRET, "{key},", "{key}," + SECRET, "c2hvcnQ="])
+def test_what_is_no_data_key_is_refused_without_being_told(text: str) -> None:
+    text = text.format(key=new_key())
+    said = refusal(DATA_KEY=text)
+    assert "DATA_KEY: found" in said
+    assert "`conch key` makes one." in said
+    assert text not in said

@@ -15,7 +15,7 @@ from bot.domain.errors import AlreadyRunning, Refusal, SetupError
 from bot.domain.published import Published
 from bot.domain.task import Task, TaskState
 from bot.providers.base import Hosted
-from bot.settings import Settings
+from bot.settings import Settings, read_settings
 from storage.database import open_database
 from storage.ledger import LedgerStore
 from storage.tasks import TaskStore
@@ -222,3 +222,9 @@ def test_a_decision_without_all_its_words_is_a_usage_error(
         cli.main(["tasks", *arguments])
     assert caught.value.code == 2
     assert "usage: conch tasks" in capsys.readouterr().err
+
+
+def test_a_key_is_made_that_the_settings_take(capsys: pytest.CaptureFixture[str]) -> None:
+    made = [cli.main(["key"]) == 0 and capsys.readouterr().out.strip() for _ in range(2)]
+    assert made[0] != made[1]
+    assert read_settings({"DATA_KEY": f"{made[0]},{made[1]}"}).vault.keyed

@@ -20,7 +20,8 @@ NewId = Callable[[], str]
 class Job:
     """What a provider is asked to make. `prompt` already carries the camera command.
 
-    `callback` is an address the provider may call once the job has ended; None where nobody listens.
+    `callback` is an address the provider may call once the job has ended; None where nobody listens. `read` gives a
+    frame's JPEG, or raises an `OSError`; it takes long.
     """
 
     task_id: str
@@ -31,6 +32,7 @@ class Job:
     first_frame: Frame | None = None
     last_frame: Frame | None = None
     callback: str | None = None
+    read: Callable[[Path], bytes] = Path.read_bytes
 
 
 @dataclass(frozen=True, slots=True)

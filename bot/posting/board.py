@@ -21,6 +21,7 @@ from bot.posting.delivery import Delivery, refused, unreachable
 from bot.posting.frames import frame_urls, with_frames
 from bot.posting.progress import Progress, Row, picture_urls
 from bot.services.timetable import Timetable
+from bot.vault import PLAIN, Vault
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -79,11 +80,13 @@ class Board(Delivery):
         clip_buttons: Callable[[Task], Sequence[discord.ui.Item[Any]]],
         timetable: Timetable,
         monotonic: Callable[[], float] = time.monotonic,
+        vault: Vault = PLAIN,
     ) -> None:
         super().__init__(client, catalog, monotonic, clip_buttons=clip_buttons)
         self._tasks = tasks
         self._cancel_button = cancel_button
         self._timetable = timetable
+        self._vault = vault
         self._messages: dict[int, _Message] = {}
         self._wake = asyncio.Event()
 
@@ -102,7 +105,7 @@ class Board(Delivery):
             )
 
         with reading(tasks[0].language):
-            sent = await with_frames(tasks[0], send)
+            sent = await with_frames(tasks[0], self._vault, send)
         return self._was_drawn(message, sent)
 
     async def announce(self, tasks: list[Task]) -> Posted:
@@ -129,7 +132,7 @@ class Board(Delivery):
             since = round(discord.utils.snowflake_time(first.interaction_id).timestamp() * 1000)
             with reading(first.language):
                 sent = await self._find(channel, first, since, carries_clip=False)
-                sent = sent or await with_frames(first, send)
+                sent = sent or await with_frames(first, self._vault, send)
         except discord.HTTPException as error:
             raise refused(error) from error
         except (aiohttp.ClientError, OSError) as error:

@@ -12,6 +12,7 @@ from bot.domain.language import tr
 from bot.domain.task import Frame, Task
 from bot.posting import texts
 from bot.posting.delivery import is_too_large
+from bot.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -19,12 +20,14 @@ _NAME = "{}-frame.jpg"
 _Sent = TypeVar("_Sent", bound=discord.Message)
 
 
-async def with_frames(task: Task, send: Callable[[list[discord.File], str], Awaitable[_Sent]]) -> _Sent:
+async def with_frames(
+    task: Task, vault: Vault, send: Callable[[list[discord.File], str], Awaitable[_Sent]]
+) -> _Sent:
     """Send a message with the pictures, or without where Discord finds them too large: it is owed all the same.
 
     `send` gets the pictures and what the message says of them, which is "" where they are shown.
     """
-    files = await asyncio.to_thread(_files, task)
+    files = await asyncio.to_thread(_files, task, vault)
     try:
         return await send(files, "")
     except discord.HTTPException as error:
@@ -49,10 +52,10 @@ def frame_urls(task: Task) -> tuple[str, ...]:
     return tuple(frame.url for _, frame in _frames(task) if frame.url is not None)
 
 
-def _files(task: Task) -> list[discord.File]:
+def _files(task: Task, vault: Vault) -> list[discord.File]:
     """The checked pictures, in the order first, last."""
     return [
-        discord.File(frame.path, filename=_NAME.format(which))
+        discord.File(vault.source(Path(frame.path)), filename=_NAME.format(which))
         for which, frame in _frames(task)
         if Path(frame.path).exists()
     ]

@@ -23,6 +23,7 @@ from bot.domain.task import Task
 from bot.posting import notices, texts
 from bot.posting.delivery import is_closed, note_closed, own_messages
 from bot.posting.frames import noted, with_frames
+from bot.vault import PLAIN, Vault
 
 log = logging.getLogger(__name__)
 
@@ -41,10 +42,12 @@ class Moderation:
         catalog: Catalog,
         *,
         buttons: Callable[[int], Sequence[discord.ui.Item[Any]]],
+        vault: Vault = PLAIN,
     ) -> None:
         self._client = client
         self._catalog = catalog
         self._buttons = buttons
+        self._vault = vault
 
     @property
     def ready(self) -> bool:
@@ -65,7 +68,9 @@ class Moderation:
                 try:
                     content = self._words(server, question, tasks, spent, in_channel=channel.id)
                     ask = partial(self._ask, channel, question, tasks[0], content)
-                    sent = await (ask([], "") if tasks[0].private else with_frames(tasks[0], ask))
+                    sent = await (
+                        ask([], "") if tasks[0].private else with_frames(tasks[0], self._vault, ask)
+                    )
                     break
                 except discord.HTTPException as error:
                     note_closed(error, reasons)

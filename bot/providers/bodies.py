@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,12 @@ def canonical(wish: Any) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def picture(frame: Frame, label: str) -> str:
+def picture(frame: Frame, read: Callable[[Path], bytes], label: str) -> str:
     """Its address where it has one, else the picture itself; `JobRejected` where it is too large for that."""
     if frame.url:
         return frame.url
     try:
-        with Path(frame.path).open("rb") as file:
-            found = file.read(LARGEST_FRAME + 1)
+        found = read(Path(frame.path))
     except OSError as error:
         raise JobRejected(kept("The picture is no longer on this machine; send it again.")) from error
     if len(found) > LARGEST_FRAME:

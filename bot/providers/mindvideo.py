@@ -111,9 +111,9 @@ class MindVideo(Hosted):
             "watermark": False,
         }
         if job.first_frame:
-            wish["first_frame_image"] = picture(job.first_frame, self.label)
+            wish["first_frame_image"] = picture(job.first_frame, job.read, self.label)
         if job.last_frame:
-            wish["last_frame_image"] = picture(job.last_frame, self.label)
+            wish["last_frame_image"] = picture(job.last_frame, job.read, self.label)
         return canonical({"model": model, "input": wish})
 
     async def submit(self, body: bytes, *, key: str) -> Report:

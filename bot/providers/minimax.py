@@ -203,9 +203,9 @@ class MiniMax(Hosted):
         if not job.last_frame:
             wish["fast_pretreatment"] = False
         if job.first_frame:
-            wish["first_frame_image"] = picture(job.first_frame, self.label)
+            wish["first_frame_image"] = picture(job.first_frame, job.read, self.label)
         if job.last_frame:
-            wish["last_frame_image"] = picture(job.last_frame, self.label)
+            wish["last_frame_image"] = picture(job.last_frame, job.read, self.label)
         if job.callback:
             wish["callback_url"] = job.callback
         return canonical(wish)

@@ -196,7 +196,9 @@ class Novita(Hosted):
         if job.first_frame:
             by_address = field == "image_url"
             pictures[field] = (
-                address(job.first_frame, _NO_ADDRESS) if by_address else picture(job.first_frame, self.label)
+                address(job.first_frame, _NO_ADDRESS)
+                if by_address
+                else picture(job.first_frame, job.read, self.label)
             )
         if job.last_frame:
             if job.format.model != "hailuo-02":
@@ -207,7 +209,7 @@ class Novita(Hosted):
                 raise JobRejected(
                     kept("Novita takes a last frame only with the setting NOVITA_IMAGE_FIELD=image.")
                 )
-            pictures["end_image"] = picture(job.last_frame, self.label)
+            pictures["end_image"] = picture(job.last_frame, job.read, self.label)
         return pictures
 
     async def submit(self, body: bytes, *, key: str) -> Report:  # noqa: ARG002  # the protocol's signature

@@ -15,6 +15,7 @@ from bot.providers.minimax import MiniMax
 from bot.providers.novita import Novita
 from bot.providers.runware import Runware
 from bot.providers.sandbox import Sandbox
+from bot.vault import PLAIN, Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Parts:
     folder: Path
     clock: Clock
     sandbox_seconds: float
+    vault: Vault = PLAIN
     gmi_organization: str | None = None
     novita_image_field: Literal["image_url", "image"] = "image_url"
     novita_webhooks: bool = False
@@ -52,7 +54,9 @@ def _reach(parts: Parts, name: str) -> _Reach:
 
 
 def _sandbox(parts: Parts) -> Provider:
-    return Sandbox(parts.folder / "sandbox", clock=parts.clock, delay_seconds=parts.sandbox_seconds)
+    return Sandbox(
+        parts.folder / "sandbox", clock=parts.clock, vault=parts.vault, delay_seconds=parts.sandbox_seconds
+    )
 
 
 PROVIDERS: Mapping[str, Callable[[Parts], Provider]] = {

@@ -272,7 +272,7 @@ class Runware(Hosted):
         if frames:
             task["inputs"] = {
                 "frameImages": [
-                    {"image": picture(frame, self.label), "frame": place} for place, frame in frames
+                    {"image": picture(frame, job.read, self.label), "frame": place} for place, frame in frames
                 ]
             }
         if self._safety:

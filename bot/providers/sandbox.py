@@ -15,6 +15,7 @@ import contextlib
 import json
 import re
 import shutil
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
@@ -41,6 +42,7 @@ from bot.media.child import ChildFailed
 from bot.media.files import PART, arriving
 from bot.media.paint import PaintOrder, codecs, paint
 from bot.providers.base import OneByOne
+from bot.vault import PLAIN, Vault
 
 _ID = re.compile(r"sandbox-[A-Za-z0-9_-]{1,100}")
 _STEERING = re.compile(r"(?<!\S)!(refuse|fail|never|slow)\b")
@@ -95,9 +97,10 @@ class Sandbox(OneByOne):
     name = "sandbox"
     recovers = True
 
-    def __init__(self, folder: Path, *, clock: Clock, delay_seconds: float = 0) -> None:
+    def __init__(self, folder: Path, *, clock: Clock, vault: Vault = PLAIN, delay_seconds: float = 0) -> None:
         self._folder = folder
         self._clock = clock
+        self._vault = vault
         self._delay_ms = round(delay_seconds * 1000)
         self._painting: dict[str, asyncio.Task[None]] = {}
         self._submitting = asyncio.Lock()
@@ -228,16 +231,21 @@ class Sandbox(OneByOne):
     async def _painted(self, record: _Record) -> None:
         order = record.order
         try:
-            await paint(
-                PaintOrder(
-                    mode=order.mode,
-                    format=Format.parse(order.format),
-                    prompt=order.prompt,
-                    target=self._clip(record.job_id),
-                    first=Path(order.first_frame) if order.first_frame else None,
-                    last=Path(order.last_frame) if order.last_frame else None,
+            async with AsyncExitStack() as stack:
+                frames = [
+                    await stack.enter_async_context(self._vault.opened(Path(path))) if path else None
+                    for path in (order.first_frame, order.last_frame)
+                ]
+                await paint(
+                    PaintOrder(
+                        mode=order.mode,
+                        format=Format.parse(order.format),
+                        prompt=order.prompt,
+                        target=self._clip(record.job_id),
+                        first=frames[0],
+                        last=frames[1],
+                    )
                 )
-            )
         except (BotError, OSError) as error:
             failure = kept("The sandbox could not paint the clip: {error}.", error=error)
             await asyncio.to_thread(self._write, record.model_copy(update={"failure": failure}))
@@ -257,13 +265,12 @@ class Sandbox(OneByOne):
 
     def _read(self, job_id: str) -> _Record | None:
         try:
-            return _Record.model_validate_json((self._folder / f"{job_id}.json").read_bytes())
+            return _Record.model_validate_json(self._vault.read(self._folder / f"{job_id}.json"))
         except (FileNotFoundError, ValidationError):
             return None
 
     def _write(self, record: _Record) -> None:
-        with arriving(self._folder / f"{record.job_id}.json") as part:
-            part.write_text(record.model_dump_json(), "utf-8")
+        self._vault.write(self._folder / f"{record.job_id}.json", record.model_dump_json().encode())
 
     def _sweep(self) -> None:
         """Remove finished jobs after a day, forgotten ones after a week, and what killed processes left."""

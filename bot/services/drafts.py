@@ -1,6 +1,7 @@
 """Orders that wait for their member's next word: kept for a while over restarts, and used once."""
 
 import asyncio
+import io
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ from typing import Final
 from bot.domain.errors import Refusal, StorageError
 from bot.domain.language import tr
 from bot.domain.ports import Clock
+from bot.vault import PLAIN, Vault
 from storage.drafts import Draft, DraftStore
 
 log = logging.getLogger(__name__)
@@ -29,10 +31,11 @@ _DISCORD_EPOCH, _TIME_BITS = 1_420_070_400_000, 22
 class Drafts:
     """`folder` takes the pictures of drafts; a file's name begins with the draft's id."""
 
-    def __init__(self, store: DraftStore, folder: Path, clock: Clock) -> None:
+    def __init__(self, store: DraftStore, folder: Path, clock: Clock, vault: Vault = PLAIN) -> None:
         self._store = store
         self._folder = folder
         self._clock = clock
+        self._vault = vault
 
     async def keep(self, draft_id: int, kind: str, *, server_id: int, member_id: int, content: str) -> None:
         """`draft_id` is the interaction that began it; `content` is JSON."""
@@ -67,6 +70,10 @@ class Drafts:
     def until(self, kind: str) -> int:
         """How long a draft of a kind lives that is kept now."""
         return self._clock() + _LIVES[kind]
+
+    def picture(self, file: Path) -> Path | io.BytesIO:
+        """One of a draft, as it can be shown. Takes long: in a thread."""
+        return self._vault.source(file)
 
     async def forget_pictures(self, draft_id: int) -> None:
         await asyncio.to_thread(_remove_of, self._folder, draft_id)

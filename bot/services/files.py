@@ -11,6 +11,7 @@ from bot.domain.errors import StorageError
 from bot.domain.ports import Clock
 from bot.domain.task import FINAL, Task, TaskState
 from bot.services.kept import Kept
+from bot.vault import PLAIN, Vault
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -25,11 +26,13 @@ class Files:
     `keep` is for how many of them after its delivery `kept` keeps what belongs to a clip; 0 for not at all.
     """
 
-    def __init__(self, folder: Path, tasks: TaskStore, *, links_last: int = 0, keep: int = 0) -> None:
+    def __init__(
+        self, folder: Path, tasks: TaskStore, *, links_last: int = 0, keep: int = 0, vault: Vault = PLAIN
+    ) -> None:
         self._clips, self._frames = folder / "clips", folder / "frames"
         self._tasks = tasks
         self._links_last = links_last
-        self.kept = Kept(folder, tasks, keep=keep)
+        self.kept = Kept(folder, tasks, keep=keep, vault=vault)
 
     def clip(self, task: Task) -> Path:
         """As it came from the provider."""

@@ -11,6 +11,7 @@ from uuid import uuid4
 from bot.domain.errors import BotError
 from bot.domain.task import FINAL, Task, TaskState
 from bot.media.last_frame import last_frame
+from bot.vault import Vault
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -27,11 +28,12 @@ class Kept:
     `keep` is milliseconds from a clip's delivery on; 0 keeps nothing.
     """
 
-    def __init__(self, folder: Path, tasks: TaskStore, *, keep: int) -> None:
+    def __init__(self, folder: Path, tasks: TaskStore, *, keep: int, vault: Vault) -> None:
         self._frames = folder / "frames"
         self._ends = folder / "ends"
         self._tasks = tasks
         self._keep = keep
+        self._vault = vault
 
     async def pictures(self, task: Task) -> list[Path]:
         """The checked pictures a clip was made of, first and last, as far as they are still there."""
@@ -61,7 +63,8 @@ class Kept:
         """Keep the last frame of a clip; `NotAVideo` or an `OSError` where that fails."""
         end = self._end(task)
         await asyncio.to_thread(self._ends.mkdir, parents=True, exist_ok=True)
-        await last_frame(clip, end)
+        async with self._vault.arriving(end) as part:
+            await last_frame(clip, part)
         return end
 
     async def take_end_of_delivered(self, task: Task, clip: Path) -> None:

@@ -16,6 +16,7 @@ from bot.domain.language import tr
 from bot.domain.ports import Clock
 from bot.domain.privacy import Holdings, Keeping
 from bot.services.retention import Erased, Retention
+from bot.vault import PLAIN, Vault
 from storage.privacy import PrivacyStore
 
 #: Bytes: below what Discord takes as a file everywhere, ten MiB.
@@ -55,12 +56,14 @@ class Privacy:
         *,
         clips: Path,
         clock: Clock,
+        vault: Vault = PLAIN,
     ) -> None:
         self._store = store
         self._retention = retention
         self._keeping = keeping
         self._clips = clips
         self._clock = clock
+        self._vault = vault
         self._exporting: set[int] = set()
         # One after the other: an export takes some tens of megabytes.
         self._turn = asyncio.Lock()
@@ -121,7 +124,7 @@ class Privacy:
             yield f"data-{number}.json", document
         for name, path in files:
             try:
-                data = await asyncio.to_thread(_read, path)
+                data = await asyncio.to_thread(self._read, path)
             except FileNotFoundError:
                 continue  # erased or handed over since it was found
             if data is None:
@@ -137,6 +140,13 @@ class Privacy:
             *((f"pictures/{path.name}", path) for path in await asyncio.to_thread(_existing, frames)),
             *((f"clips/{path.name}", path) for path in await asyncio.to_thread(_existing, clips)),
         ]
+
+    def _read(self, path: Path) -> bytes | None:
+        """None where it is too large for a part. Takes long: in a thread."""
+        if path.stat().st_size > 2 * _ITEM_BYTES:  # what is sealed is a third larger
+            return None
+        data = self._vault.read(path)
+        return data if len(data) <= _ITEM_BYTES else None
 
     async def _documents(self, member_id: int) -> AsyncIterator[bytes]:
         """Every row as JSON, in documents that each can be read by itself; at least one."""
@@ -228,10 +238,3 @@ class _Packer:
 
 def _existing(paths: Iterable[Path]) -> list[Path]:
     return [path for path in paths if path.is_file()]
-
-
-def _read(path: Path) -> bytes | None:
-    """None where it is too large for a part."""
-    if path.stat().st_size > _ITEM_BYTES:
-        return None
-    return path.read_bytes()

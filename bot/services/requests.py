@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from bot.media import pictures
 from bot.providers.downloads import Downloads
 from bot.services.access import Access, paused
 from bot.services.router import Router
+from bot.vault import PLAIN, Vault
 from storage.tasks import Placed, TaskStore
 
 log = logging.getLogger(__name__)
@@ -96,6 +98,7 @@ class Requests:
         frames: Path,
         clock: Clock,
         new_id: NewId,
+        vault: Vault = PLAIN,
     ) -> None:
         self._tasks = tasks
         self._catalog = catalog
@@ -109,6 +112,7 @@ class Requests:
         self.drafts = frames / "drafts"
         self._clock = clock
         self._new_id = new_id
+        self._vault = vault
         self._placing: set[int] = set()
 
     async def place(self, order: Order) -> Placed:
@@ -380,17 +384,14 @@ class Requests:
                 )
             )
         await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
-        raw = Path(attachment.file) if attachment.file else target.with_suffix(".upload")
         try:
-            if not attachment.file:
-                await self._downloads.fetch(
-                    attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS
-                )
-            await pictures.prepare(raw, target, rules, name=attachment.name)
-        except WrongShape as problem:
-            raise WrongShape(
-                problem.found, (await self._reshaped(raw, target, rules, attachment.name),)
-            ) from problem
+            async with self._raw(attachment, target, rules) as raw:
+                try:
+                    async with self._vault.arriving(target) as part:
+                        await pictures.prepare(raw, part, rules, name=attachment.name)
+                except WrongShape as problem:
+                    shapes = await self._reshaped(raw, target, rules, attachment.name)
+                    raise WrongShape(problem.found, (shapes,)) from problem
         except (ProviderBusy, NotAVideo) as error:
             log.warning("interaction picture not read: %s", error)
             raise PictureRefused(
@@ -402,15 +403,29 @@ class Requests:
                     most=f"{rules.max_bytes / 1e6:g}",
                 )
             ) from error
+
+    @asynccontextmanager
+    async def _raw(self, attachment: Attachment, target: Path, rules: ImageRules) -> AsyncIterator[Path]:
+        """The picture as it came, while the block lasts."""
+        if attachment.file:
+            async with self._vault.opened(Path(attachment.file)) as file:
+                yield file
+            return
+        raw = target.with_suffix(".upload")
+        try:
+            await self._downloads.fetch(attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS)
+            yield raw
         finally:
-            if not attachment.file:
-                raw.unlink(missing_ok=True)
+            raw.unlink(missing_ok=True)
 
     async def _reshaped(self, raw: Path, target: Path, rules: ImageRules, name: str) -> Reshaped:
         """Both shapes of a picture, among the drafts: what its member does not choose is swept away there."""
         await asyncio.to_thread(self.drafts.mkdir, parents=True, exist_ok=True)
         cropped, padded = (self.drafts / f"{target.stem}-{shape}.jpg" for shape in Shape)
         await pictures.reshape(raw, rules, name=name, cropped=cropped, padded=padded)
+        for file in (cropped, padded):
+            for one in (file, pictures.preview_of(file)):
+                await asyncio.to_thread(self._vault.seal_file, one)
         return Reshaped(name, str(cropped), str(padded))
 
     async def _drafted(self, picture: Reshaped) -> Reshaped:

@@ -27,6 +27,7 @@ from bot.services.reading import Outcome, Reading
 from bot.services.requests import with_camera
 from bot.services.router import Router
 from bot.services.timetable import CLOSED, PARKED, Timetable
+from bot.vault import PLAIN, Vault
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Submitting:
         router: Router,
         timetable: Timetable,
         hooks: Hooks | None,
+        vault: Vault = PLAIN,
     ) -> None:
         self._tasks = tasks
         self._providers = providers
@@ -57,6 +59,7 @@ class Submitting:
         self._router = router
         self._timetable = timetable
         self._hooks = hooks
+        self._vault = vault
         self._announcing: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
         self._gates: defaultdict[str, Gate] = defaultdict(Gate)
         self.stopping = False
@@ -165,6 +168,7 @@ class Submitting:
             first_frame=task.first_frame,
             last_frame=task.last_frame,
             callback=self._hooks.address(task.id) if self._hooks else None,
+            read=self._vault.read,
         )
 
     async def _keep(

@@ -14,6 +14,7 @@ from bot.domain.ports import Job, Provider, Report
 from bot.domain.task import Frame, TaskState
 from bot.media.clips import probe
 from bot.providers.sandbox import Sandbox
+from bot.vault import Vault, new_key
 from tests.media.reaping import children_left, until
 
 NOON = 1_800_000_000_000
@@ -86,6 +87,19 @@ async def test_clips_from_frames(sandbox: Sandbox, tmp_path: Path, mode: Mode, c
     frames = [picture(tmp_path / f"{number}.jpg") for number in range(count)]
     report = await sandbox.submit(sandbox.request(job("A boat", mode, *frames)), key="k")
     assert (await finished(sandbox, report.job_id)).state is TaskState.SUCCEEDED
+
+
+async def test_orders_and_frames_may_lie_sealed(folder: Path, time: Time, tmp_path: Path) -> None:
+    vault = Vault([new_key()])
+    frames = [picture(tmp_path / f"{number}.jpg") for number in range(2)]
+    for frame in frames:
+        vault.seal_file(frame)
+    sandbox = Sandbox(folder, clock=time, vault=vault)
+    report = await sandbox.submit(sandbox.request(job("A boat", Mode.TRANSITION, *frames)), key="k")
+    assert b"boat" not in (folder / "sandbox-k.json").read_bytes()
+    assert (await finished(sandbox, report.job_id)).state is TaskState.SUCCEEDED
+    await sandbox.close()
+    assert listed(tmp_path) == ["0.jpg", "1.jpg", "sandbox"]
 
 
 def test_the_body_is_the_same_on_every_try(sandbox: Sandbox) -> None:

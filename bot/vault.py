@@ -1,0 +1,160 @@
+"""What members said and showed, as it lies on disk: sealed with `DATA_KEY`, or plain where there is none."""
+
+import asyncio
+import base64
+import binascii
+import io
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from bot.domain.errors import StorageError
+from bot.media.files import PART, arriving
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet
+
+#: Begins whatever is sealed. No prompt, JSON, JPEG or PNG does: prompts lose their control characters.
+MARK = b"\x01"
+_KEY_BYTES = 32
+_SAMPLE = b"conch"
+
+
+class Vault:
+    """Seals with the first key and opens with each: Fernet, which is AES-128-CBC with an HMAC-SHA256.
+
+    What is plain is opened as it is, so what was written before there was a key can still be read. Takes long with
+    pictures: in a thread.
+    """
+
+    def __init__(self, keys: Sequence[str] = ()) -> None:
+        """`ValueError` for what is no key."""
+        for key in keys:
+            _check(key)
+        self._keys = tuple(keys)
+
+    @property
+    def keyed(self) -> bool:
+        return bool(self._keys)
+
+    @cached_property
+    def _locks(self) -> "list[Fernet]":
+        # Thirty milliseconds that a start without a key does not spend.
+        from cryptography.fernet import Fernet  # noqa: PLC0415
+
+        return [Fernet(key) for key in self._keys]
+
+    # ------------------------------------------------------------------- values
+
+    def seal(self, plain: bytes) -> bytes:
+        """Nothing stays nothing."""
+        return MARK + self._locks[0].encrypt(plain) if self.keyed and plain else plain
+
+    def open(self, kept: bytes) -> bytes:
+        """`StorageError` for what no key opens."""
+        if not kept.startswith(MARK):
+            return kept
+        from cryptography.fernet import InvalidToken, MultiFernet  # noqa: PLC0415 - as above
+
+        try:
+            return MultiFernet(self._locks).decrypt(kept[len(MARK) :]) if self.keyed else _locked(None)
+        except InvalidToken as error:
+            return _locked(error)
+
+    def seal_text(self, plain: str) -> str:
+        return self.seal(plain.encode()).decode() if self.keyed else plain
+
+    def open_text(self, kept: str) -> str:
+        return self.open(kept.encode()).decode() if kept.startswith(MARK.decode()) else kept
+
+    # --------------------------------------------------------------------- keys
+
+    def sample(self) -> str:
+        """Tells later whether a vault has the key that seals in this one."""
+        return self.seal_text(_SAMPLE.decode())
+
+    def opens(self, sample: str) -> bool:
+        try:
+            return self.open_text(sample) == _SAMPLE.decode()
+        except StorageError:
+            return False
+
+    @property
+    def newest(self) -> "Vault":
+        """With the first key alone."""
+        return Vault(self._keys[:1])
+
+    # -------------------------------------------------------------------- files
+
+    def read(self, file: Path) -> bytes:
+        return self.open(file.read_bytes())
+
+    def write(self, file: Path, plain: bytes) -> None:
+        """Whole or not at all, and on disk when this returns."""
+        with arriving(file) as part, part.open("wb") as to:
+            to.write(self.seal(plain))
+            to.flush()
+            os.fsync(to.fileno())
+
+    def source(self, file: Path) -> Path | io.BytesIO:
+        """A picture as discord.py takes it: its own name where it is plain, so that it need not be in memory."""
+        with file.open("rb") as found:
+            sealed = found.read(len(MARK)) == MARK
+        return io.BytesIO(self.read(file)) if sealed else file
+
+    def seal_file(self, file: Path) -> None:
+        """Seal what another program has just written, in its place."""
+        if self.keyed:
+            self.write(file, self.read(file))
+
+    @asynccontextmanager
+    async def arriving(self, target: Path) -> AsyncIterator[Path]:
+        """A name for a program to write to; sealed it becomes `target` if the block ends well."""
+        with arriving(target) as part:
+            yield part
+            await asyncio.to_thread(self.seal_file, part)
+
+    @asynccontextmanager
+    async def opened(self, file: Path) -> AsyncIterator[Path]:
+        """A file that a program can read while the block lasts, and miss where there is none."""
+        try:
+            source = await asyncio.to_thread(self.source, file)
+        except FileNotFoundError:
+            source = file
+        if isinstance(source, Path):
+            yield source
+            return
+        plain = file.with_name(f".{file.name}.{uuid4().hex[:12]}{PART}")
+        try:
+            await asyncio.to_thread(plain.write_bytes, source.getbuffer())
+            yield plain
+        finally:
+            await asyncio.to_thread(plain.unlink, missing_ok=True)
+
+
+#: Keeps everything as it is.
+PLAIN = Vault()
+
+
+def new_key() -> str:
+    """32 random bytes, as `DATA_KEY` takes them."""
+    return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode()
+
+
+def _check(key: str) -> None:
+    try:
+        found = len(base64.b64decode(key, altchars=b"-_", validate=True))
+    except (binascii.Error, ValueError):
+        raise ValueError("found what is no key; `conch key` makes one") from None
+    if found != _KEY_BYTES:
+        raise ValueError(f"found a key of {found} bytes, need {_KEY_BYTES}; `conch key` makes one")
+
+
+def _locked(error: Exception | None) -> bytes:
+    raise StorageError(
+        "What is stored here is sealed with another DATA_KEY, or damaged. Start with the key it was sealed with."
+    ) from error

@@ -1,0 +1,127 @@
+"""Columns that are sealed with `DATA_KEY`: which they are, with which keys, and how they come to a new one."""
+
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bot.domain.errors import SetupError
+from bot.vault import Vault
+
+if TYPE_CHECKING:
+    from storage.database import Database, Transaction
+
+_SEALED = {"prompt", "body", "content"}
+#: How each is read and written row by row, and how many go into one transaction.
+_PASSES = (
+    (
+        "SELECT id, prompt FROM tasks WHERE :after IS NULL OR id > :after ORDER BY id LIMIT :most",
+        "UPDATE tasks SET prompt = :value WHERE id = :id",
+        500,
+    ),
+    (
+        "SELECT task_id, body FROM submissions WHERE :after IS NULL OR task_id > :after ORDER BY task_id LIMIT :most",
+        "UPDATE submissions SET body = :value WHERE task_id = :id",
+        10,  # with pictures some megabytes each
+    ),
+    (
+        "SELECT id, content FROM drafts WHERE :after IS NULL OR id > :after ORDER BY id LIMIT :most",
+        "UPDATE drafts SET content = :value WHERE id = :id",
+        500,
+    ),
+)
+#: Under this name: a sample of each key that something may be sealed with, the newest first.
+_KEYS = "sealed with"
+#: Stands there for what was written before there was a key.
+_PLAIN = "plain"
+
+
+def row_type(vault: Vault) -> type[sqlite3.Row]:
+    """Rows whose sealed columns are opened when they are asked for by name; `StorageError` where that fails."""
+    if not vault.keyed:
+        return sqlite3.Row
+
+    class Opened(sqlite3.Row):
+        def __getitem__(self, key: Any) -> Any:
+            value = super().__getitem__(key)
+            if key not in _SEALED:
+                return value
+            return vault.open_text(value) if isinstance(value, str) else vault.open(value)
+
+    return Opened
+
+
+def must_open(tx: "Transaction", path: Path) -> list[str]:
+    """Samples of the keys that are needed here, newest first; `SetupError` where the vault lacks one."""
+    samples = _samples(tx)
+    if not all(sample == _PLAIN or tx.vault.opens(sample) for sample in samples):
+        found = "is not the one" if tx.vault.keyed else "is not set, though it needs the one"
+        raise SetupError(
+            f"DATA_KEY {found} that prompts and pictures in {path} are sealed with. Set that key; to change it, put "
+            "the new one before it, with a comma between. Nothing was changed."
+        )
+    return samples
+
+
+def agree(tx: "Transaction", path: Path) -> None:
+    """Note that the vault's first key is used from now on; `SetupError` as `must_open`."""
+    samples = must_open(tx, path)
+    if tx.vault.keyed and not (samples and tx.vault.newest.opens(samples[0])):
+        _note(tx, [tx.vault.sample(), *(samples or [_PLAIN])])
+
+
+class SealedStore:
+    """Brings what was sealed with an older key, or not at all, to the vault's first key."""
+
+    def __init__(self, database: "Database") -> None:
+        self._database = database
+
+    async def pending(self) -> bool:
+        return await self._database.write(lambda tx: len(_samples(tx)) > 1)
+
+    async def reseal(self) -> int:
+        """How many values; those written meanwhile are sealed with the first key anyway."""
+        count = 0
+        for select, update, most in _PASSES:
+            after: str | int | None = None
+            while ids := await self._database.write(
+                partial(_reseal, select=select, update=update, after=after, most=most)
+            ):
+                count += len(ids)
+                after = ids[-1]
+        # Until then it holds the pages as they were.
+        await self._database.empty_log()
+        return count
+
+    async def done(self) -> None:
+        """From now on only the first key is needed."""
+        await self._database.write(lambda tx: _note(tx, _samples(tx)[:1]))
+
+
+def _reseal(
+    tx: "Transaction", *, select: str, update: str, after: str | int | None, most: int
+) -> list[str | int]:
+    """The keys of the next rows, whose values are now sealed with the first key."""
+    rows = tx.all(select, after=after, most=most)
+    for row in rows:
+        key, column = row.keys()
+        plain = row[column]
+        value = tx.vault.seal_text(plain) if isinstance(plain, str) else tx.vault.seal(plain)
+        tx.run(update, id=row[key], value=value)
+    return [row[0] for row in rows]
+
+
+def _samples(tx: "Transaction") -> list[str]:
+    row = tx.one("SELECT value FROM marks WHERE name = :name", name=_KEYS)
+    return row["value"].splitlines() if row else []
+
+
+def _note(tx: "Transaction", samples: list[str]) -> None:
+    tx.run(
+        """
+        INSERT INTO marks (name, value) VALUES (:name, :value)
+        ON CONFLICT (name) DO UPDATE SET value = excluded.value
+        """,
+        name=_KEYS,
+        value="\n".join(samples),
+    )

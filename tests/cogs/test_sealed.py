@@ -1,0 +1,154 @@
+"""`DATA_KEY`: a member's words and pictures lie sealed on disk, and everything that is made of them goes on."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from pydantic import SecretStr
+
+from bot.domain.errors import SetupError
+from bot.domain.task import TaskState
+from bot.vault import MARK, new_key
+from tests.cogs.clips import BOTH, FIRST, click, delivered, fill_in, posted
+from tests.cogs.fixtures import Open
+from tests.cogs.moderators import asked
+from tests.cogs.pictures import picture
+from tests.cogs.scene import Scene, told
+from tests.cogs.test_privacy import ask, exported, files, on_disk, unpacked
+from tests.cogs.test_shapes import offered
+
+OLD, NEW = SecretStr(new_key()), SecretStr(new_key())
+SECRET = "the whale's secret name is Ambergris"
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG")
+
+
+def in_plain(scene: Scene) -> list[str]:
+    """Files that tell a prompt or show a picture."""
+    return on_disk(scene.folder, b"Ambergris") + [
+        file.name for file in kept(scene) if file.read_bytes().startswith(_PICTURES)
+    ]
+
+
+def kept(scene: Scene) -> list[Path]:
+    """All pictures that lie in the data folder."""
+    return sorted(file for file in scene.settings.data_dir.rglob("*.[jp][pn]g"))
+
+
+def pixels(scene: Scene, attachment: Any) -> tuple[int, int]:
+    url = attachment["url"] if isinstance(attachment, dict) else attachment.url
+    return Image.open(io.BytesIO(scene.env.backend.cdn.get(url))).size
+
+
+async def test_a_clip_and_all_that_is_made_of_it(open_bot: Open, real_clip: bytes) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        task = await posted(scene, real_clip, "transition", prompt=SECRET, **BOTH)
+        assert task.prompt == SECRET
+        assert [file.name for file in kept(scene)] == [
+            f"{task.id}.png",
+            f"{task.interaction_id}-first.jpg",
+            f"{task.interaction_id}-last.jpg",
+        ]
+        assert all(file.read_bytes().startswith(MARK) for file in kept(scene))
+        assert [pixels(scene, one) for one in scene.shown()[0].attachments] == [(400, 400), (500, 400)]
+        await fill_in(scene, await click(scene, task, "Continue"), prompt=f"{SECRET} dives")
+        assert (await delivered(scene)).parent_id == task.id
+        await click(scene, task, "Again")
+        assert (await delivered(scene)).prompt == SECRET
+        form = await click(scene, task, "Edit")
+        assert SECRET in str(form.modal)
+        assert in_plain(scene) == []
+
+
+async def test_a_picture_of_the_wrong_shape_waits_sealed(open_bot: Open, real_clip: bytes) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        scene.standin.clip, scene.standin.auto = real_clip, True
+        offer = await offered(scene, prompt=SECRET)
+        assert [pixels(scene, one) for one in offer.attachments] == [(640, 256), (640, 256)]
+        assert len(kept(scene)) == 4
+        assert in_plain(scene) == []
+        await scene.restart(data_keys=(OLD, NEW))
+        await scene.alice.click(offer, label="Pad")
+        assert (await delivered(scene)).prompt == SECRET
+        assert in_plain(scene) == []
+
+
+async def test_the_sandbox_keeps_its_orders_sealed(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,), providers=("sandbox",)) as scene:
+        await scene.video(prompt=f"!fail {SECRET}")
+        await scene.step(3)
+        assert (await scene.task()).state is TaskState.FAILED
+        assert list((scene.settings.data_dir / "sandbox").glob("*.json"))
+        assert in_plain(scene) == []
+
+
+async def test_a_provider_that_gets_the_picture_itself_gets_it_open(
+    open_bot: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.posting.board.frame_urls", lambda _: ())
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video("image", prompt=SECRET, **FIRST)
+        await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET first_frame_url = NULL"))
+        await scene.step()
+        (order,) = scene.standin.sent("POST")
+        sent = json.loads(order.body)["input"]
+        assert sent["first_frame_image"].startswith("data:image/jpeg;base64,/9j/")
+        assert sent["prompt"] == SECRET
+        assert in_plain(scene) == []
+
+
+async def test_moderators_see_the_picture_they_are_asked_about(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        channel = await asked(scene, "image", prompt=SECRET, **FIRST)
+        (question,) = scene.shown(channel)
+        assert [pixels(scene, one) for one in question.attachments] == [(400, 400)]
+        assert SECRET in question.content
+
+
+async def test_an_export_is_open(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video("image", prompt=SECRET, **FIRST)
+        inside = unpacked(files(scene, await ask(scene, "export")))
+        (shown,) = [data for name, data in inside.items() if name.startswith("pictures/")]
+        assert Image.open(io.BytesIO(shown)).size == (400, 400)
+        assert [row["prompt"] for row in (await exported(scene))["tasks"]] == [SECRET]
+
+
+async def test_a_new_key_is_brought_in_by_a_start_and_frees_the_old(open_bot: Open, real_clip: bytes) -> None:
+    async with open_bot() as scene:
+        task = await posted(scene, real_clip, "image", prompt=SECRET, **FIRST)
+        await scene.video("image", prompt=SECRET, first_frame=("wide.png", picture(size=(1600, 400))))
+        assert len(set(in_plain(scene))) > len(kept(scene))
+        await scene.restart(data_keys=(OLD,))
+        assert in_plain(scene) == []
+        await scene.restart(data_keys=(NEW, OLD))
+        await scene.restart(data_keys=(NEW,))
+        await click(scene, task, "Again")
+        assert (await delivered(scene)).prompt == SECRET
+        assert in_plain(scene) == []
+
+
+@pytest.mark.parametrize("keys", [(), (OLD,)])
+async def test_no_start_without_the_key(open_bot: Open, keys: tuple[SecretStr, ...]) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video(prompt=SECRET)
+        await scene.stop_app()
+        scene.changes["data_keys"] = keys
+        with pytest.raises(SetupError, match="that prompts and pictures in"):
+            await scene.start_app()
+        scene.changes["data_keys"] = (NEW,)
+        await scene.start_app()
+        assert (await scene.task()).prompt == SECRET
+
+
+async def test_erasing_leaves_nothing_sealed_either(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video("image", prompt=SECRET, **FIRST)
+        await scene.alice.slash(scene.channel, "tasks cancel", task=(await scene.task()).id)
+        offer = await ask(scene, "erase")
+        told(await scene.alice.click(offer.response, label="Erase my data"))
+        rows = await scene.app.database.read("SELECT prompt AS stored FROM tasks")
+        assert [row["stored"] for row in rows] == [""]
+        assert kept(scene) == []

@@ -1,0 +1,189 @@
+"""Sealed columns: nothing plain in the file, a new key brought in at the start, and no start without the old."""
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.domain.errors import SetupError, StorageError
+from bot.vault import PLAIN, Vault, new_key
+from storage import sealed
+from storage.database import Transaction, examine, open_database, open_reader
+from storage.drafts import Draft, DraftStore
+from storage.privacy import PrivacyStore
+from storage.sealed import SealedStore
+from storage.tasks import TaskStore
+from tests.storage.drafts import placed
+
+OLD, NEW = new_key(), new_key()
+SECRET = "Ambergris"
+BODY = b'{"prompt":"Ambergris"}'
+MEMBER = 4
+
+
+async def write(path: Path, vault: Vault, number: int = 1) -> None:
+    async with open_database(path, vault) as database:
+        store = TaskStore(database)
+        task = await placed(store, number, id=f"task{number}", prompt=f"{SECRET} {number}", member_id=MEMBER)
+        assert await store.begin_submit(task, BODY, task.created_at) == BODY
+        draft = Draft(number, "menu", 1, MEMBER, f'{{"prompt":"{SECRET}"}}', 10**15)
+        await DraftStore(database).keep(draft)
+
+
+async def reseal(path: Path, vault: Vault) -> int | None:
+    """What a start does with a new key; None where there was nothing to do."""
+    async with open_database(path, vault) as database:
+        store = SealedStore(database)
+        if not await store.pending():
+            return None
+        count = await store.reseal()
+        await store.done()
+        return count
+
+
+async def known(path: Path, vault: Vault, number: int = 1) -> tuple[Any, ...]:
+    async with open_database(path, vault) as database:
+        store = TaskStore(database)
+        task = await store.get(f"task{number}")
+        assert task is not None
+        again = await DraftStore(database).claim(number, "menu", server_id=1, member_id=MEMBER, by=9, at=0)
+        assert again is not None
+        return task.prompt, await store.body(task), again.content
+
+
+def plain_bytes(path: Path) -> list[str]:
+    return [file.name for file in path.parent.iterdir() if SECRET.encode() in file.read_bytes()]
+
+
+def rows(path: Path, sql: str) -> Sequence[Any]:
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+async def test_no_byte_of_prompt_order_or_draft_is_plain(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    assert plain_bytes(path) == []
+    assert await known(path, Vault([NEW])) == (f"{SECRET} 1", BODY, f'{{"prompt":"{SECRET}"}}')
+
+
+async def test_a_body_that_is_on_disk_already_is_the_one_that_is_sent(tmp_path: Path) -> None:
+    async with open_database(tmp_path / "conch.db", Vault([NEW])) as database:
+        store = TaskStore(database)
+        task = await placed(store, 1)
+        await store.begin_submit(task, BODY, task.created_at)
+        moved = await store.get(task.id)
+        assert moved is not None
+        await store.not_accepted(moved, task.created_at, due_at=task.created_at, note="not now")
+        assert await store.begin_submit(task, b"another", task.created_at) == BODY
+
+
+async def test_an_export_opens_what_is_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    async with open_database(path, Vault([NEW])) as database:
+        found = [row async for row in PrivacyStore(database).everything(MEMBER)]
+    assert [row["prompt"] for table, row in found if table == "tasks"] == [f"{SECRET} 1"]
+    assert [row["content"] for table, row in found if table == "drafts"] == [f'{{"prompt":"{SECRET}"}}']
+
+
+async def test_a_first_key_seals_what_was_plain_before(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, PLAIN)
+    assert plain_bytes(path)
+    assert await reseal(path, Vault([NEW])) == 3
+    assert plain_bytes(path) == []
+    assert (await known(path, Vault([NEW])))[:2] == (f"{SECRET} 1", BODY)
+    assert await reseal(path, Vault([NEW])) is None
+
+
+async def test_all_is_brought_to_a_new_key_and_the_old_one_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sealed, "_PASSES", [(select, update, 2) for select, update, _ in sealed._PASSES])
+    path = tmp_path / "conch.db"
+    for number in range(1, 6):
+        await write(path, Vault([OLD]), number)
+    await reseal(path, Vault([OLD]))
+    assert await reseal(path, Vault([NEW, OLD])) == 15
+    for number in range(1, 6):
+        assert (await known(path, Vault([NEW]), number))[0] == f"{SECRET} {number}"
+
+
+async def test_what_is_empty_stays_so(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, PLAIN)
+    async with open_database(path) as database:
+        await database.write(lambda tx: tx.run("UPDATE tasks SET prompt = ''"))
+    await reseal(path, Vault([NEW]))
+    assert rows(path, "SELECT prompt FROM tasks") == [("",)]
+
+
+@pytest.mark.parametrize(
+    ("keys", "found"),
+    [([], "DATA_KEY is not set, though it needs the one"), ([OLD], "DATA_KEY is not the one")],
+)
+async def test_without_the_key_the_start_is_refused_and_nothing_written(
+    tmp_path: Path, keys: list[str], found: str
+) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    before = path.read_bytes()
+    with pytest.raises(SetupError, match=found) as refused:
+        async with open_database(path, Vault(keys)):
+            pass
+    assert "put the new one before it, with a comma between. Nothing was changed." in str(refused.value)
+    with pytest.raises(SetupError, match=found):
+        examine(path, Vault(keys))
+    assert path.read_bytes() == before
+    assert (await known(path, Vault([NEW])))[0] == f"{SECRET} 1"
+
+
+async def test_until_all_is_brought_over_both_keys_are_needed(tmp_path: Path) -> None:
+    """A crash in the middle: rows of either key lie side by side."""
+    path = tmp_path / "conch.db"
+    await write(path, Vault([OLD]))
+    await reseal(path, Vault([OLD]))
+    await write(path, Vault([NEW, OLD]), 2)
+    for one in (OLD, NEW):
+        with pytest.raises(SetupError, match="DATA_KEY is not the one"):
+            examine(path, Vault([one]))
+    assert await reseal(path, Vault([NEW, OLD])) == 6
+    assert (await known(path, Vault([NEW]), 1))[0] == f"{SECRET} 1"
+
+
+async def test_the_order_of_keys_may_be_turned_back(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([OLD]))
+    await reseal(path, Vault([NEW, OLD]))
+    assert await reseal(path, Vault([OLD, NEW])) == 3
+    assert (await known(path, Vault([OLD])))[0] == f"{SECRET} 1"
+
+
+async def test_a_reader_without_a_key_reads_all_but_the_words(tmp_path: Path) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    async with open_reader(path) as reads:
+        (row,) = await reads.read("SELECT * FROM tasks")
+    assert row["id"] == "task1"
+    assert SECRET not in row["prompt"]
+
+
+async def test_a_value_of_another_file_is_told_and_not_sent(tmp_path: Path) -> None:
+    """Such as by a restore of single rows: the start cannot know of it."""
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    strange = Vault([OLD]).seal(BODY)
+
+    def work(tx: Transaction) -> None:
+        tx.run("UPDATE submissions SET body = :body", body=strange)
+
+    async with open_database(path, Vault([NEW])) as database:
+        await database.write(work)
+        task = await TaskStore(database).get("task1")
+        assert task is not None
+        with pytest.raises(StorageError, match="sealed with another DATA_KEY"):
+            await TaskStore(database).body(task)
