@@ -169,7 +169,7 @@ def _run(command: Coroutine[Any, Any, int]) -> int:
 def _health(settings: Settings) -> int:
     from bot import health  # noqa: PLC0415
 
-    problem = health.problem(settings.data_dir)
+    problem = health.problem(settings.data_dir, settings.http_port)
     print(f"conch: {problem or 'well'}", file=sys.stderr if problem else sys.stdout)
     return FAILED if problem else OK
 

@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import httpx
+
 from bot.domain.errors import StorageError
 from bot.services.pulse import Pulse
 
@@ -16,6 +18,7 @@ log = logging.getLogger(__name__)
 WELL = "well"
 _EVERY_SECONDS = 15
 _WRITE_SECONDS = 10
+_ANSWER_SECONDS = 5
 #: Older than this, the bot hangs or is not running.
 _STALE_SECONDS = 90
 #: A round of the scheduler takes half a minute where there is nothing to do.
@@ -107,8 +110,25 @@ def _end(folder: Path) -> None:
         log.warning("the last sign of life cannot be removed: %s", error)
 
 
-def problem(folder: Path) -> str | None:
-    """What is wrong, or None where a bot on this data folder is well; for another process."""
+def problem(folder: Path, port: int | None = None) -> str | None:
+    """What is wrong, or None where a bot on this data folder is well; for another process.
+
+    It is asked at `/healthz` where it has a port, else by its sign of life.
+    """
+    return _answered_at(port) if port else _left_in(folder)
+
+
+def _answered_at(port: int) -> str | None:
+    try:
+        # Whatever proxy the environment names is not for this.
+        with httpx.Client(trust_env=False, timeout=_ANSWER_SECONDS) as client:
+            parts = client.get(f"http://127.0.0.1:{port}/healthz").json()
+    except (httpx.HTTPError, ValueError):
+        return f"no bot answers at port {port}; it hangs, has ended or has not begun"
+    return wrong({part: said for part, said in parts.items() if part != "status"})
+
+
+def _left_in(folder: Path) -> str | None:
     try:
         age = time.time() - _file(folder).stat().st_mtime
         parts = json.loads(_file(folder).read_text("utf-8"))
