@@ -37,7 +37,7 @@ words: $(VENV)/.dev
 	$(BIN)/python -m tools.words
 
 lock: $(VENV)/.dev
-	$(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header -q \
+	$(BIN)/uv pip compile pyproject.toml --extra sentry --universal --generate-hashes --no-emit-index-url --no-header -q \
 	  --upgrade -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --generate-hashes --no-emit-index-url --no-header -q \
 	  --upgrade -c requirements.lock -o requirements-dev.lock

@@ -36,7 +36,6 @@ def set_up(dsn: str, redaction: Redaction) -> None:
             max_breadcrumbs=0,
             include_local_variables=False,
             include_source_context=False,
-            send_default_pii=False,
             auto_session_tracking=False,
         )
     except ValueError as error:

@@ -1,11 +1,12 @@
 """What Sentry is sent: where it failed, and nobody's words, pictures or secrets."""
 
+import asyncio
 import json
 import sys
-from types import ModuleType
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from bot import sentry
 from bot.domain.current import working_on
@@ -98,41 +99,55 @@ def test_an_event_of_another_shape_is_no_error(odd: dict[str, Any]) -> None:
     assert SCRUB(odd, {}) == {}
 
 
-def test_without_the_package_the_setting_is_refused() -> None:
+def test_without_the_package_the_setting_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sentry_sdk", None)
     with pytest.raises(SetupError, match=r"SENTRY_DSN is set.*pip install 'conch\[sentry\]'"):
         sentry.set_up(DSN, Redaction([]))
 
 
-@pytest.fixture
-def sdk(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Stands for sentry-sdk; what `init` was given."""
-    given: dict[str, Any] = {}
-
-    def init(**options: Any) -> None:
-        if "://" not in options["dsn"]:
-            raise ValueError("Unsupported scheme ''")
-        given.update(options)
-
-    modules: dict[str, dict[str, Any]] = {
-        "sentry_sdk": {"init": init},
-        "sentry_sdk.integrations.logging": {"LoggingIntegration": lambda level: ("logging", level)},
-    }
-    for name, parts in modules.items():
-        module = ModuleType(name)
-        module.__dict__.update(parts)
-        monkeypatch.setitem(sys.modules, name, module)
-    return given
-
-
-def test_it_is_set_up_to_gather_no_more_than_is_sent(sdk: dict[str, Any]) -> None:
-    sentry.set_up(DSN, Redaction([TOKEN]))
-    assert TOKEN not in json.dumps(sdk["before_send"](event(), {}))
-    assert (sdk["dsn"], sdk["max_breadcrumbs"], sdk["integrations"]) == (DSN, 0, [("logging", None)])
-    off = ("include_local_variables", "include_source_context", "send_default_pii", "auto_session_tracking")
-    assert [sdk[name] for name in off] == [False] * len(off)
-
-
-def test_a_dsn_that_is_none_is_told_without_it(sdk: dict[str, Any]) -> None:
+def test_a_dsn_that_is_none_is_told_without_it() -> None:
     with pytest.raises(SetupError, match="SENTRY_DSN is no DSN") as caught:
         sentry.set_up("not-a-dsn", Redaction([]))
     assert "not-a-dsn" not in str(caught.value)
+
+
+#: In a process of its own: the library changes what is global, such as the log and the end of the process.
+_FAILS = """
+import logging, sys
+from bot import sentry
+from bot.logs import Redaction
+
+dsn, token, prompt = sys.argv[1:]
+sentry.set_up(dsn, Redaction([token]))
+logging.getLogger("bot.app").warning("only a warning of %s", prompt)
+try:
+    raise ValueError(f"{prompt} {token}")
+except ValueError:
+    logging.getLogger("bot.services.engine").exception("task %s stopped in state %s", "task0001", prompt)
+logging.getLogger("asyncio").error(f"Task exception: {prompt}")
+"""
+
+
+async def test_what_the_real_library_sends(unused_tcp_port: int) -> None:
+    sent = []
+
+    async def take(request: web.Request) -> web.Response:
+        sent.append(await request.text())
+        return web.json_response({})
+
+    server = web.Application()
+    server.router.add_post("/api/7/envelope/", take)
+    runner = web.AppRunner(server)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
+    dsn = f"http://public-key@127.0.0.1:{unused_tcp_port}/7"
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _FAILS, dsn, TOKEN, PROMPT), stderr=asyncio.subprocess.DEVNULL
+    )
+    assert await process.wait() == 0
+    await runner.cleanup()
+    events = [json.loads(text.splitlines()[2]) for text in sent if '"type":"event"' in text]
+    assert [event["logger"] for event in events] == ["bot.services.engine", "asyncio"]
+    assert events[0]["logentry"] == {"message": "task %s stopped in state %s"}
+    assert [one["type"] for one in events[0]["exception"]["values"]] == ["ValueError"]
+    assert not [words for words in (TOKEN, "Ambergris") if words in "".join(sent)]
