@@ -1,8 +1,9 @@
 """Kills the bot at every point of a clip's life, starts it again, and counts from outside: `make crash`.
 
 Each scenario is played once unharmed, which finds its points, then once for each point: start, crash there, start
-again, wait for the end. Then every task has ended or is parked, each has at most one job at the provider, the ledger
-says what the provider charged, each clip stands in the channel once, and no file is left.
+again, crash there again if it is reached, start again, wait for the end. Then every task has ended or is parked, each
+has at most one job at the provider, the ledger says what the provider charged, each clip stands in the channel once,
+and no file is left.
 
 A task is parked where the README says so, and nowhere else: its submit had begun, and nobody can tell whether it
 arrived. Novita and MiniMax have no look-up at all; GMI Cloud's list proves nothing where it shows no such job.
@@ -25,6 +26,7 @@ from typing import Any
 
 from bot.domain.catalog import Format, Mode
 from bot.media.paint import PaintOrder, paint
+from bot.vault import new_key
 from storage.database import open_database
 from tests.end_to_end.conftest import picture
 from tests.end_to_end.stage import CATALOG, PATIENCE, Process, Stage, open_stage
@@ -36,13 +38,18 @@ _RECEIVED = "gateway ← INTERACTION_CREATE #1"
 _ENDED = {"delivered", "failed", "cancelled", "parked"}
 _LOOK_SECONDS = 0.03
 _HOURS = 2
+_KILLED = -9
 _NO_LOOK_UP = {"novita", "minimax"}
 _PADDING = 11 * 2**20
+_PROMPT = "a paper boat"
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """One command. `large` is a clip above Discord's limit; `whole` also crashes while the bot starts and stops."""
+    """One command. `large` is a clip above Discord's limit; `whole` also crashes while the bot starts and stops.
+
+    `sealed` runs with a `DATA_KEY`.
+    """
 
     provider: str
     command: str = "video text"
@@ -50,10 +57,11 @@ class Scenario:
     format: str | None = None
     large: bool = False
     whole: bool = False
+    sealed: bool = False
 
     def options(self, image: bytes) -> dict[str, Any]:
         chosen: dict[str, Any] = {
-            "prompt": "a paper boat",
+            "prompt": _PROMPT,
             "format": self.format or CASES[self.provider].text,
         }
         if self.count > 1:
@@ -70,7 +78,7 @@ SCENARIOS: Mapping[str, Scenario] = MappingProxyType(
         "novita": Scenario("novita"),
         "runware": Scenario("runware"),
         "minimax": Scenario("minimax"),
-        "picture": Scenario("minimax", command="video image"),
+        "picture": Scenario("minimax", command="video image", sealed=True),
         "gallery": Scenario("mindvideo", count=2),
         "too large": Scenario("mindvideo", large=True),
     }
@@ -90,10 +98,10 @@ class Props:
 
 @dataclass
 class Run:
-    """What came of a run: the points of its first process, whether it crashed, and how many tasks are parked."""
+    """What came of a run: the points of its first process, how often it crashed, and how many tasks are parked."""
 
     points: list[str]
-    crashed: bool
+    crashes: int
     parked: int
 
 
@@ -112,8 +120,11 @@ async def make_props(folder: Path) -> Props:
     return Props(folder, target.read_bytes(), picture("JPEG"), database, catalog)
 
 
-async def play(scenario: Scenario, props: Props, at: str | None = None) -> Run:
-    """One run that crashes `at` that point; `AssertionError` or `TimeoutError` where a promise is broken."""
+async def play(scenario: Scenario, props: Props, at: str | None = None, *, twice: bool = False) -> Run:
+    """One run that crashes `at` that point; `AssertionError` or `TimeoutError` where a promise is broken.
+
+    `twice`: so does the process that takes it up, where it comes to a point of that name.
+    """
     async with _scene(scenario, props) as (stage, provider):
         record = stage.folder / "points"
         first = await stage.launch("run", CRASH_RECORD=str(record), **({"CRASH_AT": at} if at else {}))
@@ -125,13 +136,16 @@ async def play(scenario: Scenario, props: Props, at: str | None = None) -> Run:
         if not _dead(first):
             first.inner.terminate()
         code = await first.end()
-        crashed = code == -9
-        assert crashed or code == 0, f"it ended with {code}: {stage.logged[-2000:]}"
+        assert code in {0, _KILLED}, f"it ended with {code}: {stage.logged[-2000:]}"
         doubtful = _doubtful(scenario, stage, provider)
-        if crashed:
-            await _finish(scenario, props, stage, doubtful)
+        crashes = 0
+        while code == _KILLED:
+            crashes += 1
+            code = await _restart(scenario, props, stage, doubtful, at if twice and crashes == 1 else None)
+            parked = {task["id"] for task in _tasks(stage) if task["state"] == "parked"}
+            doubtful = (doubtful & parked) | _doubtful(scenario, stage, provider)
         _check(scenario, stage, provider, doubtful)
-        return Run(_lines(record) if scenario.whole else _asked_to(last), crashed, len(doubtful))
+        return Run(_lines(record) if scenario.whole else _asked_to(last), crashes, len(doubtful))
 
 
 @asynccontextmanager
@@ -142,6 +156,8 @@ async def _scene(scenario: Scenario, props: Props) -> AsyncIterator[tuple[Stage,
         if scenario.large:
             clip += struct.pack(">I4s", _PADDING, b"free") + bytes(_PADDING - 8)
         settings = {"CATALOG_FILE": str(props.catalog), "PROVIDERS": scenario.provider}
+        if scenario.sealed:
+            settings["DATA_KEY"] = new_key()
         stage = await stack.enter_async_context(open_stage(folder, clip, picture=props.picture, **settings))
         stage.module = "tests.crash.bot"
         stage.settings["CRASH_RECORD"] = str(folder / "points of the second")
@@ -157,24 +173,27 @@ async def _scene(scenario: Scenario, props: Props) -> AsyncIterator[tuple[Stage,
         yield stage, provider
 
 
-async def _finish(scenario: Scenario, props: Props, stage: Stage, doubtful: set[str]) -> None:
-    """Start again without a crash, and wait for the end. Who was promised nothing asks again."""
+async def _restart(scenario: Scenario, props: Props, stage: Stage, doubtful: set[str], at: str | None) -> int:
+    """Start again and wait for the end, or for the next crash. Who was promised nothing asks again."""
     await _until(stage, lambda: not stage.discord.connected)
     began = _tasks(stage)
     if began:
         stage.let_time_pass()
     if scenario.provider not in _NO_LOOK_UP:
         _let_deadlines_pass(stage, doubtful)
-    second = await stage.launch("run")
+    second = await stage.launch("run", **({"CRASH_AT": at} if at else {}))
     await _until(stage, lambda: stage.discord.connected or _dead(second))
-    if not began:
+    if not began and not _dead(second):
         await stage.ask(scenario.command, **scenario.options(props.picture))
     taken_up = "unfinished tasks are taken up"
     await _until(
         stage, lambda: _dead(second) or (_ended(stage, scenario) and taken_up in second.log.read_text())
     )
-    assert not _dead(second), f"the second start ended: {stage.logged[-2000:]}"
-    assert await second.stop() == 0
+    if not _dead(second):
+        second.inner.terminate()
+    code = await second.end()
+    assert code in ({0, _KILLED} if at else {0}), f"the next start ended with {code}: {stage.logged[-2000:]}"
+    return code
 
 
 async def _until(stage: Stage, predicate: Callable[[], bool]) -> None:
@@ -254,6 +273,8 @@ def _check(scenario: Scenario, stage: Stage, provider: StandIn, doubtful: set[st
     owners = {str(task["interaction_id"]) for task in parked.values()}
     left = [name for name in stage.files() if Path(name).name.split("-")[0] not in owners]
     assert left == [], f"files are left: {left}"
+    if scenario.sealed:
+        assert not [row for row in stage.rows("SELECT prompt FROM tasks") if _PROMPT in row["prompt"]]
     assert stage.rows("PRAGMA integrity_check")[0][0] == "ok"
     stage.check_stand_ins()
     assert provider.refused == [], f"refused: {provider.refused}"
@@ -285,16 +306,17 @@ def _check_money(
 
 @dataclass
 class Outcome:
-    """What came of one scenario's points."""
+    """What came of one scenario's points; `twice` counts those that crashed again when they were taken up."""
 
     points: int = 0
     passed: int = 0
     parked: int = 0
+    twice: int = 0
     unreached: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
 
-async def crash(name: str, props: Props, *, at: str | None, at_once: int) -> Outcome:
+async def crash(name: str, props: Props, *, at: str | None, at_once: int, twice: bool) -> Outcome:
     scenario, outcome = SCENARIOS[name], Outcome()
     points = [at] if at else (await play(scenario, props)).points
     outcome.points = len(points)
@@ -303,31 +325,33 @@ async def crash(name: str, props: Props, *, at: str | None, at_once: int) -> Out
     async def one(point: str) -> None:
         async with gate:
             try:
-                run = await play(scenario, props, point)
+                run = await play(scenario, props, point, twice=twice)
             except (AssertionError, TimeoutError) as error:
                 outcome.failed[point] = str(error)
                 _say(f"  FAILED {name}: {point}")
                 return
-        outcome.passed += run.crashed and not run.parked
+        outcome.passed += run.crashes > 0 and not run.parked
         outcome.parked += run.parked > 0
-        outcome.unreached += not run.crashed
+        outcome.unreached += not run.crashes
+        outcome.twice += run.crashes > 1
 
     await asyncio.gather(*map(one, points))
     return outcome
 
 
-async def _all(names: Sequence[str], at: str | None, at_once: int) -> int:
+async def _all(names: Sequence[str], *, at: str | None, at_once: int, twice: bool) -> int:
     failures: dict[tuple[str, str], str] = {}
     with tempfile.TemporaryDirectory() as folder:
         props = await make_props(Path(folder))
         _say(
-            f"{'scenario':12}{'points':>8}{'passed':>8}{'parked':>8}{'failed':>8}{'not reached':>13}{'seconds':>9}"
+            f"{'scenario':12}{'points':>8}{'passed':>8}{'parked':>8}{'failed':>8}{'not reached':>13}{'twice':>8}"
+            f"{'seconds':>9}"
         )
         for name in names:
             start = time.monotonic()
-            got = await crash(name, props, at=at, at_once=at_once)
+            got = await crash(name, props, at=at, at_once=at_once, twice=twice)
             _say(
-                f"{name:12}{got.points:8}{got.passed:8}{got.parked:8}{len(got.failed):8}{got.unreached:13}"
+                f"{name:12}{got.points:8}{got.passed:8}{got.parked:8}{len(got.failed):8}{got.unreached:13}{got.twice:8}"
                 f"{time.monotonic() - start:9.0f}"
             )
             failures |= {(name, point): why for point, why in got.failed.items()}
@@ -350,8 +374,12 @@ def main() -> int:
     parser.add_argument(
         "--at-once", type=int, default=AT_ONCE, help=f"runs side by side (default: {AT_ONCE})"
     )
+    parser.add_argument(
+        "--once", action="store_true", help="do not crash again, at the same step, while a crash is taken up"
+    )
     chosen = parser.parse_args()
-    return asyncio.run(_all(chosen.scenario or list(SCENARIOS), chosen.at, chosen.at_once))
+    names = chosen.scenario or list(SCENARIOS)
+    return asyncio.run(_all(names, at=chosen.at, at_once=chosen.at_once, twice=not chosen.once))
 
 
 if __name__ == "__main__":
