@@ -12,11 +12,11 @@ from typing import Protocol
 from bot.domain.alarms import Alarm
 from bot.domain.approvals import Question
 from bot.domain.errors import BotError, DeliveryError
-from bot.domain.language import reading
 from bot.domain.limits import Period, Window, window
 from bot.domain.ports import Announcer, Clock, Posted
 from bot.domain.servers import Server
 from bot.domain.task import Task
+from bot.services.announcing import announce
 from bot.services.approvals import Approvals
 from storage.alarms import AlarmStore
 from storage.approvals import ApprovalStore
@@ -272,18 +272,10 @@ class Notices:
         if tasks[0].progress_message_id is not None:
             return tasks
         try:
-            with reading(tasks[0].language):
-                posted = await self._announcer.announce(tasks)
+            await announce(tasks, self._tasks, self._announcer, self._clock())
         except DeliveryError as error:
             log.warning("interaction %d waits without a progress message: %s", interaction_id, error)
             return tasks
-        await self._tasks.announced(
-            interaction_id,
-            channel_id=posted.channel_id,
-            message_id=posted.message_id,
-            urls=posted.picture_urls,
-            at=self._clock(),
-        )
         return await self._tasks.of_interaction(interaction_id)
 
     async def _spent(self, server: Server, task: Task) -> int:

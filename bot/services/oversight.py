@@ -14,6 +14,7 @@ from bot.domain.task import FINAL, Task, TaskState
 from bot.services import pages
 from bot.services.files import Files
 from bot.services.pages import Page
+from bot.services.requests import too_late
 from storage.refunds import Refund, RefundStore
 from storage.searches import SearchStore
 from storage.tasks import TaskStore
@@ -145,14 +146,8 @@ def _amount(written: str) -> int:
 
 def _not_cancellable(task: Task) -> str:
     match task.state:
-        case TaskState.FAILED:
-            return tr(
-                "Task `{task}` has already ended (failed); nothing is held for it any more.", task=task.id
-            )
-        case TaskState.CANCELLED:
-            return tr(
-                "Task `{task}` has already ended (cancelled); nothing is held for it any more.", task=task.id
-            )
+        case TaskState.FAILED | TaskState.CANCELLED:
+            return too_late(task)
         case TaskState.SUCCEEDED | TaskState.DELIVERED:
             return tr(
                 "Task `{task}` is already finished and paid. `/admin tasks refund` can give its cost back to the "

@@ -174,12 +174,12 @@ class Requests:
         if task is None or task.member_id != member_id or server_id not in {None, task.server_id}:
             raise Refusal(tr("There is no such task of yours here. `/tasks list` shows the ones you have."))
         if task.state is not TaskState.HELD:
-            raise Refusal(_too_late(task))
+            raise Refusal(too_late(task))
         try:
             note = kept("cancelled by the member")
             await self._tasks.end(task, TaskState.CANCELLED, self._clock(), note=note)
         except StaleTask:
-            raise Refusal(_too_late(await self._tasks.get(task_id) or task)) from None
+            raise Refusal(too_late(await self._tasks.get(task_id) or task)) from None
         siblings = await self._tasks.of_interaction(task.interaction_id)
         # Those of a delivered clip are kept for a while.
         if all(sibling.state in FINAL - {TaskState.DELIVERED} for sibling in siblings):
@@ -469,7 +469,8 @@ def with_camera(prompt: str, camera: str | None) -> str:
     return f"{prompt} [{camera}]" if camera else prompt
 
 
-def _too_late(task: Task) -> str:
+def too_late(task: Task) -> str:
+    """Why a task can be cancelled no more."""
     match task.state:
         case TaskState.FAILED:
             return tr(

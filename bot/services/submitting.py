@@ -21,6 +21,7 @@ from bot.domain.errors import (
 from bot.domain.language import kept
 from bot.domain.ports import Announcer, Job, Provider, Report
 from bot.domain.task import Task, TaskState
+from bot.services.announcing import announce
 from bot.services.gate import Gate
 from bot.services.hooks import Hooks
 from bot.services.reading import Outcome, Reading
@@ -145,17 +146,10 @@ class Submitting:
             if current.progress_message_id is not None:
                 return current
             try:
-                posted = await self._announcer.announce(siblings)
+                await announce(siblings, self._tasks, self._announcer, self._timetable.now())
             except DeliveryError as error:
                 log.warning("task %s goes on without a progress message: %s", task.id, error)
                 return task
-            await self._tasks.announced(
-                task.interaction_id,
-                channel_id=posted.channel_id,
-                message_id=posted.message_id,
-                urls=posted.picture_urls,
-                at=self._timetable.now(),
-            )
         return await self._tasks.get(task.id) or task
 
     def _job(self, task: Task) -> Job:
