@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import secrets
 import time
@@ -576,6 +577,7 @@ async def run(settings: Settings) -> None:
             "DISCORD_TOKEN is not set. Make a bot in Discord's developer portal and put its token there."
         )
     async with build(settings) as app, watchdog.watching(app.pulse), asyncio.TaskGroup() as group:
+        _keep_for_good()
         logged_in = asyncio.Event()
         group.create_task(_work(app.engine, logged_in))
         group.create_task(app.board.run())
@@ -585,6 +587,12 @@ async def run(settings: Settings) -> None:
         group.create_task(app.retention.run())
         group.create_task(app.health.beat(settings.data_dir))
         group.create_task(_connect(app.client, settings.discord_token.get_secret_value(), logged_in))
+
+
+def _keep_for_good() -> None:
+    """What is built by now stays until the end: each search of it for garbage would stop the event loop for 70 ms."""
+    gc.collect()
+    gc.freeze()
 
 
 async def _work(engine: Engine, logged_in: asyncio.Event) -> None:

@@ -1,8 +1,9 @@
 """What a start builds."""
 
 import asyncio
+import gc
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -35,26 +36,17 @@ async def test_a_start_loads_the_certificates_once(tmp_path: Path, monkeypatch: 
         assert len(loaded) == 1
 
 
-async def test_a_run_is_watched_by_the_pulse_of_its_engine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    watched: list[Pulse] = []
-    worked: list[Pulse] = []
+async def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, look: Callable[[Engine], object]) -> None:
+    """A start without a Discord, up to where the engine would work: then `look` at it."""
     working = asyncio.Event()
 
-    @asynccontextmanager
-    async def watching(scheduler: Pulse) -> AsyncIterator[None]:
-        watched.append(scheduler)
-        yield
-
     async def work(engine: Engine, _: asyncio.Event) -> None:
-        worked.append(engine._pulse)
+        look(engine)
         working.set()
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(watchdog, "watching", watching)
     monkeypatch.setattr(app, "_work", work)
     monkeypatch.setattr(app, "_connect", never)
     settings = Settings(
@@ -68,5 +60,29 @@ async def test_a_run_is_watched_by_the_pulse_of_its_engine(
     running.cancel()
     with suppress(asyncio.CancelledError):
         await running
+    gc.unfreeze()
+
+
+async def test_a_run_is_watched_by_the_pulse_of_its_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched: list[Pulse] = []
+    worked: list[Pulse] = []
+
+    @asynccontextmanager
+    async def watching(scheduler: Pulse) -> AsyncIterator[None]:
+        watched.append(scheduler)
+        yield
+
+    monkeypatch.setattr(watchdog, "watching", watching)
+    await run(tmp_path, monkeypatch, lambda engine: worked.append(engine._pulse))
     assert len(watched) == 1
     assert watched[0] is worked[0]
+
+
+async def test_what_a_start_has_built_is_never_searched_for_garbage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spared: list[int] = []
+    await run(tmp_path, monkeypatch, lambda _: spared.append(gc.get_freeze_count()))
+    assert spared[0] > 100_000
