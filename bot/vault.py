@@ -113,10 +113,11 @@ class Vault:
 
     @asynccontextmanager
     async def arriving(self, target: Path) -> AsyncIterator[Path]:
-        """A name for a program to write to; sealed it becomes `target` if the block ends well."""
-        with arriving(target) as part:
+        """A name for a program to write to; sealed it becomes `target` if the block ends well and there is a file."""
+        with arriving(target, surely=False) as part:
             yield part
-            await asyncio.to_thread(self.seal_file, part)
+            if await asyncio.to_thread(part.exists):
+                await asyncio.to_thread(self.seal_file, part)
 
     @asynccontextmanager
     async def opened(self, file: Path) -> AsyncIterator[Path]:

@@ -10,11 +10,15 @@ PART = ".part"
 
 
 @contextmanager
-def arriving(target: Path) -> Iterator[Path]:
-    """A name beside `target` to write to; it becomes `target` if the block ends well, and is removed if not."""
+def arriving(target: Path, *, surely: bool = True) -> Iterator[Path]:
+    """A name beside `target` to write to; it becomes `target` if the block ends well, and is removed if not.
+
+    Not `surely`: it is as well if nothing was written.
+    """
     part = target.with_name(f".{target.name}.{uuid4().hex[:12]}{PART}")
     try:
         yield part
-        part.replace(target)
+        if surely or part.exists():
+            part.replace(target)
     finally:
         part.unlink(missing_ok=True)

@@ -19,7 +19,6 @@ from bot.domain.language import kept
 from bot.domain.parcel import Change, Parcel
 from bot.domain.ports import Announcer, Gallery, Posted, Provider
 from bot.domain.task import HANDED_OVER, Task, TaskState, switched_off
-from bot.media import clips
 from bot.media.clips import ClipInfo
 from bot.providers.downloads import LinkExpired
 from bot.services.files import Files, settle
@@ -154,7 +153,7 @@ class Delivering:
         arriving = clip.with_suffix(".part.mp4")
         try:
             await self._download(task, provider, task.clip_url, arriving)
-            info = await clips.probe(arriving)
+            info = await self._files.kept.look_into(task, arriving)
             await asyncio.to_thread(settle, arriving, clip)
         finally:
             await asyncio.to_thread(arriving.unlink, missing_ok=True)

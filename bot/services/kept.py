@@ -10,6 +10,8 @@ from uuid import uuid4
 
 from bot.domain.errors import BotError
 from bot.domain.task import FINAL, Task, TaskState
+from bot.media import clips
+from bot.media.clips import ClipInfo
 from bot.media.last_frame import last_frame
 from bot.vault import Vault
 from storage.tasks import TaskStore
@@ -67,9 +69,23 @@ class Kept:
             await last_frame(clip, part)
         return end
 
+    async def look_into(self, task: Task, clip: Path) -> ClipInfo:
+        """What is known of a clip that has just come; `NotAVideo` where it is none.
+
+        Its last frame is taken on the way: starting a child process and decoding cost more than all else of a clip.
+        """
+        if not self._keep:
+            return await clips.probe(clip)
+        try:
+            await asyncio.to_thread(self._ends.mkdir, parents=True, exist_ok=True)
+            async with self._vault.arriving(self._end(task)) as part:
+                return await clips.probe(clip, end=part)
+        except OSError:
+            return await clips.probe(clip)
+
     async def take_end_of_delivered(self, task: Task, clip: Path) -> None:
-        """The same for a clip that is done with whatever happens: its posted file has the frame too."""
-        if self._keep:
+        """Keep the last frame if it is not there yet. Its posted file has it too, whatever happens."""
+        if self._keep and await self.end_of(task) is None:
             try:
                 await self.take_end(task, clip)
             except (BotError, OSError) as error:

@@ -14,6 +14,7 @@ from simcord.components import walk_components
 from simcord.interactions import base_payload
 
 from bot.domain.task import Task, TaskState
+from bot.media import child
 from bot.services import kept
 from tests.cogs.clips import BOTH, COMPONENT, FIRST, MODAL, click, fill_in, forge, message, options_of, posted
 from tests.cogs.fixtures import Open
@@ -296,6 +297,21 @@ async def test_the_last_frame_is_the_first_of_what_comes_after(scene: Scene, rea
     assert new.first_frame is not None
     assert [file["filename"] for file in scene.shown()[-1].attachments] == ["first-frame.jpg"]
     assert apart(Image.open(new.first_frame.path), last_frame(real_clip)) < JPEG
+
+
+async def test_one_child_process_looks_into_a_clip_and_takes_its_last_frame(
+    scene: Scene, real_clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, run = [], child.run
+
+    async def noted(job: str, *arguments: Any, **more: Any) -> dict[str, Any]:
+        jobs.append(job)
+        return await run(job, *arguments, **more)
+
+    monkeypatch.setattr(child, "run", noted)
+    task = await posted(scene, real_clip)
+    assert (scene.settings.data_dir / "ends" / f"{task.id}.png").exists()
+    assert jobs == ["clip"]
 
 
 async def test_a_last_frame_that_is_gone_comes_from_the_posted_file(scene: Scene, real_clip: bytes) -> None:

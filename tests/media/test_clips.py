@@ -8,7 +8,7 @@ from pathlib import Path
 
 import av
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops
 
 from bot.domain.catalog import Format, Mode
 from bot.domain.errors import NotAVideo
@@ -16,6 +16,7 @@ from bot.media import child
 from bot.media.clips import ClipInfo, probe
 from bot.media.jobs.lettering import plain
 from bot.media.paint import PaintOrder, paint
+from tests.media.colours import frames
 from tests.media.reaping import children_left
 
 
@@ -78,6 +79,25 @@ async def test_a_real_clip(clip: Path) -> None:
         320, 192, 2.0, "h264", len(read(clip)), "yuv420p", "mp4", faststart=True, sound=None
     )
     assert not children_left()
+
+
+@pytest.mark.parametrize("count", [1, 2, 13, 100])
+async def test_its_last_frame_comes_with_it(tmp_path: Path, count: int) -> None:
+    made = encoded(tmp_path / "clip.mp4", frames=count)
+    assert (await probe(made, end=tmp_path / "end.png")) == await probe(made)
+    found = Image.open(tmp_path / "end.png").convert("RGB")
+    wanted = frames(made)[-1].reformat(format="rgb24").to_image()
+    assert ImageChops.difference(found, wanted).getbbox() is None
+    assert sorted(listed(tmp_path)) == ["clip.mp4", "end.png"]
+
+
+async def test_a_last_frame_that_cannot_be_written_is_no_fault_of_the_clip(
+    tmp_path: Path, clip: Path
+) -> None:
+    assert await probe(clip, end=tmp_path / "missing" / "end.png") == await probe(clip)
+    with pytest.raises(NotAVideo):
+        await probe(Path(__file__), end=tmp_path / "end.png")
+    assert listed(tmp_path) == []
 
 
 @pytest.mark.parametrize(

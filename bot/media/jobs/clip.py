@@ -1,7 +1,7 @@
 """Looks whether a file is a playable video, by decoding its first frame and its last half second."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,7 +9,7 @@ import av
 
 from bot.domain.language import kept
 from bot.media import kinds
-from bot.media.jobs import Refused
+from bot.media.jobs import Refused, still
 
 MAX_SIDE = 8192
 MAX_SECONDS = 300
@@ -25,7 +25,8 @@ _OPTIONS = {
 }
 
 
-def run(source: str) -> dict[str, Any]:
+def run(source: str, end: str | None = None) -> dict[str, Any]:
+    """`end`: a file for the last frame. That it cannot be written is no fault of the video."""
     path = Path(source).absolute()  # or a name such as "concat:a" would be taken for a protocol
     head = _head(path)
     if kinds.demuxer(head) is None:
@@ -33,7 +34,7 @@ def run(source: str) -> dict[str, Any]:
     order = _check_boxes(path) if kinds.demuxer(head) == "mov" else []
     try:
         with opened(path) as container:
-            found = _probe(container)
+            found, last = _probe(container)
     except av.FFmpegError as error:
         if isinstance(error, MemoryError):
             raise
@@ -44,6 +45,9 @@ def run(source: str) -> dict[str, Any]:
                 reason=error.strerror,
             )
         ) from error
+    if end:
+        with suppress(OSError, MemoryError, av.FFmpegError):
+            still.save(last, Path(end))
     return found | {
         "bytes": path.stat().st_size,
         "container": kinds.container(head),
@@ -106,7 +110,8 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[tuple[bytes, int]]:
         yield header[4:8], start
 
 
-def _probe(container: Any) -> dict[str, Any]:
+def _probe(container: Any) -> tuple[dict[str, Any], Any]:
+    """What is known of it, and its last frame."""
     stream = video_of(container)
     stream.thread_type = "NONE"  # threads would need address space far beyond the memory limit
     seconds = seconds_of(container, stream)
@@ -129,7 +134,7 @@ def _probe(container: Any) -> dict[str, Any]:
                 seconds=f"{seconds:.1f}",
             )
         )
-    return {
+    found = {
         "width": first.width,
         "height": first.height,
         "seconds": seconds,
@@ -137,6 +142,7 @@ def _probe(container: Any) -> dict[str, Any]:
         "pixels": first.format.name,
         "sound": next((_codec(sound) for sound in container.streams.audio), None),
     }
+    return found, last
 
 
 def video_of(container: Any) -> Any:

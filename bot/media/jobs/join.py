@@ -13,7 +13,7 @@ from av.video.reformatter import Colorspace
 from bot.domain.language import kept
 from bot.media.jobs import Refused
 from bot.media.jobs.clip import opened, video_of
-from bot.media.jobs.last_frame import guessed_colours
+from bot.media.jobs.still import guessed_colours
 
 #: Of the film's longer side, in pixels; more would need more memory and be shown by nobody.
 _LONGEST_SIDE = 1920

@@ -1,22 +1,16 @@
 """Writes the last frame of a clip as a picture without loss."""
 
-import os
 from pathlib import Path
 from typing import Any
 
 import av
-from av.video.reformatter import Colorspace
 
 from bot.domain.language import kept
-from bot.media.jobs import Refused
+from bot.media.jobs import Refused, still
 from bot.media.jobs.clip import opened, seconds_of, video_of
 
 #: Decoding begins at the key frame before so many seconds from the end.
 _TAIL = 0.5
-#: Lower pictures that say nothing are taken for those of standard definition.
-_HD = 720
-#: "Unspecified" in FFmpeg and in ISO/IEC 23091-2.
-_UNTAGGED = 2
 
 
 def run(source: str, target: str) -> dict[str, Any]:
@@ -27,12 +21,8 @@ def run(source: str, target: str) -> dict[str, Any]:
         if isinstance(error, MemoryError):
             raise
         raise Refused(kept("found a video that is damaged ({reason})", reason=error.strerror)) from error
-    colours = guessed_colours(frame.colorspace, frame.height)
-    picture = frame.reformat(format="rgb24", src_colorspace=colours).to_image()
-    with Path(target).open("wb") as file:
-        picture.save(file, "PNG", compress_level=1)
-        os.fsync(file.fileno())
-    return {"width": picture.width, "height": picture.height}
+    width, height = still.save(frame, Path(target))
+    return {"width": width, "height": height}
 
 
 def _last(container: Any) -> Any:
@@ -46,10 +36,3 @@ def _last(container: Any) -> Any:
     if last is None:
         raise Refused(kept("found a video without a frame at its end"))
     return last
-
-
-def guessed_colours(said: int, height: int) -> Colorspace | None:
-    """What players take a picture for that does not say its colours; None for one that does."""
-    if said != _UNTAGGED:
-        return None
-    return Colorspace.ITU709 if height >= _HD else Colorspace.ITU601
