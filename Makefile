@@ -31,7 +31,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	@for one in storage engine forecast fit; do $(BIN)/python -m benchmarks.$$one || exit 1; done
+	@for one in storage engine forecast fit load; do $(BIN)/python -m benchmarks.$$one || exit 1; done
 
 words: $(VENV)/.dev
 	$(BIN)/python -m tools.words
