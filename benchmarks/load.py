@@ -39,8 +39,8 @@ CLIP_BYTES = 2_000_000
 JOBS, CALLS = 1_000, 6_000
 #: Those that wait were sent within so many seconds.
 SENT = 120
-#: Seconds for the last clip. Half of them are enough where nothing else runs.
-PATIENCE = 400.0
+#: Seconds for the last clip, in the crowd and beside those that wait; half are enough where nothing else runs.
+PATIENCE, CALM_PATIENCE = 400.0, 120.0
 _LOOK = 0.1
 _TICK = 0.005
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -259,7 +259,7 @@ async def waiting(contender: Contender, film: bytes, folder: Path) -> Figures:
                 "cpu": (sum(run.meter.cpu()) - spent) / took,
                 "resident": run.meter.resident,
             }
-            await run.until(lambda: len(diary.posted) == crowd.MEMBERS, PATIENCE)
+            await run.until(lambda: len(diary.posted) == crowd.MEMBERS, CALM_PATIENCE)
             return run.common() | watched
 
 
@@ -388,7 +388,7 @@ def table(title: str, lines: list[Line], ours: Figures, theirs: Figures) -> None
     print(f"\n{title:<52}{CONCH.name:>12}{MINIMAL.name:>12}{'ratio':>8}")
     for words, name, show in lines:
         ratio = f"{ours[name] / theirs[name]:.2f}" if theirs[name] else ""
-        print(f"{words:<52}{show(ours[name]):>12}{show(theirs[name]):>12}{ratio:>8}")
+        print(f"{words:<52}{show(ours[name]):>12}{show(theirs[name]):>12}{ratio:>8}", flush=True)
 
 
 def missed(busy_ours: Figures, busy_theirs: Figures, calm_ours: Figures, calm_theirs: Figures) -> list[str]:
@@ -411,14 +411,16 @@ async def measured() -> int:
     found: dict[tuple[str, str], Figures] = {}
     with tempfile.TemporaryDirectory() as folder:
         film = await told(Path(folder))
-        for case in (busy, waiting):
+        for case, title, lines in (
+            (busy, f"{CLIPS:,} clips of {crowd.MEMBERS} members", BUSY),
+            (waiting, f"{WAITING:,} jobs wait, {crowd.MEMBERS} commands come", IDLE),
+        ):
             for contender in (MINIMAL, CONCH):
                 place = Path(folder) / f"{case.__name__} {contender.name}"
                 await asyncio.to_thread(place.mkdir)
                 found[case.__name__, contender.name] = await case(contender, film, place)
+            table(title, lines, found[case.__name__, CONCH.name], found[case.__name__, MINIMAL.name])
     four = [found[case, name] for case in ("busy", "waiting") for name in (CONCH.name, MINIMAL.name)]
-    table(f"{CLIPS:,} clips of {crowd.MEMBERS} members", BUSY, *four[:2])
-    table(f"{WAITING:,} jobs wait, {crowd.MEMBERS} commands come", IDLE, *four[2:])
     for words in (sentences := missed(*four)):
         print(f"FLOOR MISSED: {words}")
     return 1 if sentences else 0
