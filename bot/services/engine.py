@@ -159,17 +159,12 @@ class Engine:
     # ------------------------------------------------------------------- lanes
 
     async def _serve(self, name: str, now: int) -> float:
-        """Give one provider its due reads, then new submits, within its pace and its number of jobs; then clips."""
+        """Give one provider new submits, then its due reads, within its number of jobs and its pace; then clips.
+
+        Submits go first: they are as few as jobs that end, and reads can be more than the pace allows for ever.
+        """
         pace = self._paces.of(name)
         provider = self._providers.get(name)
-        await self._fill(
-            name,
-            pace.available(),
-            lambda limit: self._tasks.due(name, now, limit=limit),
-            self._look,
-            pace=pace,
-            batch=provider.batch if provider else 1,
-        )
         calls = self._stages.submitting.takes_jobs(name)
         room = min(pace.available(), await self._free_jobs(name)) if calls else _IN_FLIGHT
         await self._fill(
@@ -178,6 +173,14 @@ class Engine:
             lambda limit: self._startable(name, now, limit),
             self._start,
             pace=pace if calls else None,
+        )
+        await self._fill(
+            name,
+            pace.available(),
+            lambda limit: self._tasks.due(name, now, limit=limit),
+            self._look,
+            pace=pace,
+            batch=provider.batch if provider else 1,
         )
         # A lane of its own for each provider: one whose downloads hang holds up no other's clips.
         await self._fill(

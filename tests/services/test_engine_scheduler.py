@@ -123,6 +123,16 @@ async def test_pace_holds_while_reads_end_during_the_query(
     assert most_in_a_minute(world.keyed.calls) <= 30
 
 
+async def test_reads_that_take_the_whole_pace_hold_up_no_new_job(raw: World) -> None:
+    world = await opened(raw, members=40, requests_per_minute=60, concurrency=40)
+    await world.hold(30, member_id=1)
+    await world.turns(30, 5)
+    assert len(world.keyed.jobs) == 30
+    (late,) = await world.hold(1, member_id=2)
+    await world.turns(3, 5)
+    assert await world.state(late) is not TaskState.HELD
+
+
 async def test_provider_out_of_the_catalog_keeps_a_pace(world: World) -> None:
     await world.hold(4)
     await world.turn()
