@@ -36,7 +36,7 @@ REMEMBERED = 50
 ASKED_FOR, WAITED_FOR = "hailuo-02", "hailuo-2.3"
 CLIP_BYTES = 2_000_000
 #: What an account at each provider may do: with the shipped ten jobs at once a thousand clips would take hours.
-JOBS, CALLS = 1_000, 6_000
+JOBS, CALLS = 10_000, 6_000
 #: Those that wait were sent within so many seconds.
 SENT = 120
 #: Seconds for the last clip, in the crowd and beside those that wait; half are enough where nothing else runs.
@@ -175,7 +175,7 @@ async def running(contender: Contender, world: Crowd, folder: Path) -> AsyncIter
         "CATALOG_FILE": str(folder / "catalog.toml"),
         "DATA_DIR": str(folder / "data"),
         "TRUSTED_HOSTS": "127.0.0.1",
-        "USER_CONCURRENCY": str(CLIPS // crowd.MEMBERS),
+        "USER_CONCURRENCY": "1000",
         "WAITING": str(folder / "jobs"),
         **dict.fromkeys(("USER_DAILY_LIMIT", "SERVER_MONTHLY_LIMIT", "BOT_DAILY_LIMIT"), "100000"),
     }
