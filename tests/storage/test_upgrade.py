@@ -1,4 +1,4 @@
-"""A file of version 0.1.0 (schema 0001), full of work under way, opened by this version."""
+"""Files of earlier versions, full of work under way, opened by this one; version 0.1.0 (schema 0001) above all."""
 
 import asyncio
 import shutil
@@ -8,48 +8,25 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from bot import reporting
 from bot.domain.errors import SetupError
 from bot.domain.limits import OPERATOR, Limit, Period, Scope, Usage, Window
-from bot.domain.task import FINAL, RUNNING, TaskState
-from storage import ledger, migrate
+from bot.domain.task import RUNNING, TaskState
+from bot.settings import Settings
+from storage import ledger
 from storage.database import Database, open_database
 from storage.ledger import LedgerStore
 from storage.limits import LimitStore
 from storage.marks import MarkStore
 from storage.tasks import TaskStore
 from tests.storage.drafts import COST, NOON, PRICE, draft, move
+from tests.storage.old_files import EARLIER, ENTRY, columns, made, rows_of, schema_of
 
 ROOT = Path(__file__).parents[2]
-#: Every state as 0.1.0 left it: with or without a job, and how its hold ended.
-STATES: dict[TaskState, tuple[bool, str]] = {
-    TaskState.HELD: (False, ""),
-    TaskState.SUBMITTING: (False, ""),
-    TaskState.QUEUED: (True, ""),
-    TaskState.PROCESSING: (True, ""),
-    TaskState.PARKED: (False, ""),
-    TaskState.SUCCEEDED: (True, "settle"),
-    TaskState.DELIVERED: (True, "settle"),
-    TaskState.FAILED: (True, "release"),
-    TaskState.CANCELLED: (False, "release"),
-}
-TASK = """
-INSERT INTO tasks (id, interaction_id, ordinal, server_id, channel_id, member_id, mode, model, duration, resolution,
-  prompt, camera, enhance, first_frame_path, provider, price_micros, list_micros, tried, upload_limit, state,
-  created_at, changed_at, due_at, polls, job_id, message_id)
-VALUES (:id, :number, 0, :server, 60, 70, 'image', 'hailuo-2.3', 6, '768p', 'a paper boat 船', 'Push in', 1,
-  'frames/1-first.jpg', 'mindvideo', 280000, 270000, 'gmi,novita', 10485760, :state, :at, :at, :due, 3, :job,
-  :message)
-"""
-ENTRY = """
-INSERT INTO ledger (task_id, kind, held_micros, spent_micros, server_id, member_id, provider, held_at, at)
-VALUES (:task, :kind, :held, :spent, :server, 70, 'mindvideo', :at, :at)
-"""
-EVENT = "INSERT INTO task_events (task_id, at, state, note) VALUES (?, ?, ?, 'it happened')"
-#: The tables whose rows an upgrade keeps. The operator's limits are set anew by every start.
+#: The tables of schema 0001 whose rows an upgrade keeps.
 KEPT = ("servers", "tasks", "submissions", "task_events", "ledger", "marks")
 INDEXES = {
     "ledger_by_member",
@@ -83,44 +60,7 @@ migrate.upgrade(Path(sys.argv[1]))
 @pytest.fixture(scope="module")
 def of_0001(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file that knows the first migration alone, with the rows of 0.1.0."""
-    folder = tmp_path_factory.mktemp("old")
-    migrations = ROOT / "storage" / "migrations"
-    shutil.copytree(
-        migrations, folder / "migrations", ignore=shutil.ignore_patterns("__pycache__", "000[2-9]*")
-    )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(migrate, "_FOLDER", folder / "migrations")
-        migrate.upgrade(folder / "conch.db")
-    with closing(sqlite3.connect(folder / "conch.db")) as file:
-        file.execute("PRAGMA journal_mode = WAL")
-        file.execute("PRAGMA foreign_keys = ON")
-        _fill(file)
-        file.commit()
-    return folder / "conch.db"
-
-
-def _fill(file: sqlite3.Connection) -> None:
-    file.execute("INSERT INTO servers VALUES (50, 'Harbour', 1), (51, 'Dunes', 2)")
-    file.execute("INSERT INTO limits VALUES (1, 0, 'member', '', 'day', 2000000)")
-    file.execute("INSERT INTO marks VALUES ('commands', 'a hash')")
-    for number, (state, (job, end)) in enumerate(STATES.items()):
-        whose = {"server": 50 + number % 2, "at": NOON + number}
-        task = {
-            "id": state.value,
-            "number": number,
-            "state": state.value,
-            "due": None if state in FINAL else NOON + number,
-            "job": f"job of {state}" if job else None,
-            "message": 9 if state is TaskState.DELIVERED else None,
-        }
-        file.execute(TASK, {**task, **whose})
-        file.execute(EVENT, (state.value, NOON, state.value))
-        entry = {"task": state.value, **whose}
-        file.execute(ENTRY, {**entry, "kind": "hold", "held": PRICE, "spent": 0})
-        if end:
-            spent = COST if end == "settle" else 0
-            file.execute(ENTRY, {**entry, "kind": end, "held": -PRICE, "spent": spent})
-    file.execute("INSERT INTO submissions VALUES ('submitting', x'7b7d'), ('parked', x'00ff')")
+    return made(tmp_path_factory.mktemp("old"), "0001")
 
 
 @pytest.fixture
@@ -134,25 +74,47 @@ async def database(path: Path) -> AsyncIterator[Database]:
         yield database
 
 
-def rows_of(path: Path, like: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Every kept row, in the columns that the other file knows too."""
-    with closing(sqlite3.connect(path)) as file, closing(sqlite3.connect(like)) as other:
-        names = {
-            table: ", ".join(row[1] for row in other.execute(f"PRAGMA table_info({table})")) for table in KEPT
-        }
-        return {
-            table: file.execute(f"SELECT {names[table]} FROM {table} ORDER BY 1").fetchall() for table in KEPT
-        }
-
-
-def schema(path: Path) -> list[tuple[Any, ...]]:
-    with closing(sqlite3.connect(path)) as file:
-        return file.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
-
-
 async def opened(path: Path) -> None:
     async with open_database(path):
         pass
+
+
+# ------------------------------------------------------------------ every schema
+
+
+@pytest.fixture(scope="module", params=EARLIER)
+def old(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return made(tmp_path_factory.mktemp("old"), request.param)
+
+
+async def test_an_old_file_has_something_in_every_column(old: Path) -> None:
+    """A migration that adds more than `old_files` writes is told here."""
+    with closing(sqlite3.connect(old)) as file:
+        bare = [
+            f"{table}.{name}"
+            for table, names in columns(old).items()
+            for name, default in names.items()
+            if not file.execute(f"SELECT 1 FROM {table} WHERE {name} IS NOT {default}").fetchall()
+        ]
+    assert bare == []
+
+
+async def test_every_old_file_is_brought_up_with_every_row(old: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(old, tmp_path / "conch.db"))
+    before = rows_of(old, old)
+    await opened(path)
+    assert rows_of(path, old) == before
+    await opened(tmp_path / "new.db")
+    assert schema_of(path) == schema_of(tmp_path / "new.db")
+    with closing(sqlite3.connect(path)) as file:
+        assert file.execute("PRAGMA foreign_key_check").fetchall() == []
+        assert file.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+async def test_the_books_of_every_old_file_agree(old: Path, tmp_path: Path) -> None:
+    path, said = Path(shutil.copy(old, tmp_path / "conch.db")), list[str]()
+    await opened(path)
+    assert await reporting.check(Settings(database=path, data_dir=tmp_path), said.append), said
 
 
 # ------------------------------------------------------------------ what is there
@@ -168,9 +130,9 @@ async def test_every_row_is_there_as_it_was(of_0001: Path, path: Path) -> None:
 async def test_the_schema_is_that_of_a_new_file(path: Path, tmp_path: Path) -> None:
     await opened(path)
     await opened(tmp_path / "new.db")
-    assert schema(path) == schema(tmp_path / "new.db")
-    assert {name for kind, name, _ in schema(path) if kind == "index"} >= INDEXES
-    assert not [name for _, name, _ in schema(path) if name.endswith("_before")]
+    assert schema_of(path) == schema_of(tmp_path / "new.db")
+    assert {name for kind, name, _ in schema_of(path) if kind == "index"} >= INDEXES
+    assert not [name for _, name, _ in schema_of(path) if name.endswith("_before")]
 
 
 async def test_the_file_is_whole(database: Database) -> None:
@@ -257,10 +219,10 @@ async def test_marks_are_read_and_the_operators_limits_are_set_anew(database: Da
 async def test_an_upgrade_that_cannot_end_leaves_the_old_file(of_0001: Path, path: Path) -> None:
     with closing(sqlite3.connect(path)) as file:
         file.execute("CREATE TABLE audit (somebody TEXT)")
-    before = schema(path)
+    before = schema_of(path)
     with pytest.raises(SetupError, match=r"\(table audit already exists\)\. What was begun was undone"):
         await opened(path)
-    assert schema(path) == before
+    assert schema_of(path) == before
     assert rows_of(path, of_0001) == rows_of(of_0001, of_0001)
 
 
@@ -268,7 +230,7 @@ async def test_an_upgrade_that_cannot_end_leaves_the_old_file(of_0001: Path, pat
 async def test_an_upgrade_killed_half_way_is_begun_anew(of_0001: Path, path: Path, table: str) -> None:
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", KILLED, path, table, cwd=ROOT)
     assert await process.wait() == -signal.SIGKILL
-    assert schema(path) == schema(of_0001)
+    assert schema_of(path) == schema_of(of_0001)
     await opened(path)
     assert rows_of(path, of_0001) == rows_of(of_0001, of_0001)
-    assert schema(path) != schema(of_0001)
+    assert schema_of(path) != schema_of(of_0001)
