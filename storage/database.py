@@ -188,7 +188,7 @@ def _explained(error: sqlite3.Error) -> StorageError:
     elif "readonly" in text:
         advice = (
             "its file or folder is not writable for this user, or a crash has left it half-way; make both this "
-            "user's own, then start the bot"
+            "user's own, and start the bot if it does not run"
         )
     elif type(error) is sqlite3.DatabaseError:
         advice = "the file is damaged; stop the bot and restore the newest backup"

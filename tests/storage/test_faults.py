@@ -81,6 +81,25 @@ async def test_on_a_full_disk_each_caller_is_told_the_truth(database: Database, 
     assert all(isinstance(outcomes[number], StorageError) for number in (1, 3))
 
 
+async def test_a_file_turned_read_only_is_told_and_is_written_to_again_by_itself(
+    database: Database, store: TaskStore
+) -> None:
+    await placed(store, 1)
+    # No transaction can even begin then, so nothing but the connection itself can be asked.
+    writer = database._writer._connection
+    writer.execute("PRAGMA query_only = ON")
+    before = await everything(database)
+    drafts = [draft(number) for number in range(2, 6)]
+    places = [store.place([task], server_name="Harbour") for task in drafts]
+    for outcome in await asyncio.gather(*places, return_exceptions=True):
+        assert isinstance(outcome, StorageError)
+        assert "not writable for this user" in str(outcome)
+        assert "start the bot if it does not run. Nothing was changed." in str(outcome)
+    assert await everything(database) == before
+    writer.execute("PRAGMA query_only = OFF")
+    assert (await store.place(drafts[:1], server_name="Harbour")).tasks
+
+
 async def test_another_programs_lock_is_told_within_discords_three_seconds(
     path: Path, database: Database, store: TaskStore
 ) -> None:
