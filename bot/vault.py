@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from bot.domain.errors import StorageError
-from bot.media.files import PART, arriving
+from bot.media.files import PART, arriving, discard, on_disk
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -94,8 +94,8 @@ class Vault:
         return self.open(file.read_bytes())
 
     def write(self, file: Path, plain: bytes) -> None:
-        """Whole or not at all, and on disk when this returns."""
-        with arriving(file) as part, part.open("wb") as to:
+        """Whole or not at all, and on disk when this returns; `StorageError` where that fails."""
+        with arriving(file) as part, on_disk(file), part.open("wb") as to:
             to.write(self.seal(plain))
             to.flush()
             os.fsync(to.fileno())
@@ -131,10 +131,11 @@ class Vault:
             return
         plain = file.with_name(f".{file.name}.{uuid4().hex[:12]}{PART}")
         try:
-            await asyncio.to_thread(plain.write_bytes, source.getbuffer())
+            with on_disk(plain):
+                await asyncio.to_thread(plain.write_bytes, source.getbuffer())
             yield plain
         finally:
-            await asyncio.to_thread(plain.unlink, missing_ok=True)
+            await asyncio.to_thread(discard, plain)
 
 
 #: Keeps everything as it is.

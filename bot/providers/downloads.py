@@ -16,9 +16,9 @@ from typing import Self
 import httpcore
 import httpx
 
-from bot.domain.errors import NotAVideo, ProviderBusy, StorageError
+from bot.domain.errors import NotAVideo, ProviderBusy
 from bot.domain.language import kept
-from bot.media.files import PART
+from bot.media.files import PART, discard, on_disk
 
 #: Host and port to the addresses found, as text.
 Resolver = Callable[[str, int], Awaitable[list[str]]]
@@ -263,9 +263,9 @@ async def _store(answer: httpcore.Response, host: str, to: Path, limit: int) -> 
                         most=_megabytes(limit),
                     )
                 )
-            with _on_disk(to):
+            with on_disk(to):
                 await _to_the_end(_append, descriptor, batch)
-        with _on_disk(to):
+        with on_disk(to):
             part.replace(to)
         return written
 
@@ -285,25 +285,14 @@ async def _batches(answer: httpcore.Response) -> AsyncIterator[bytes]:
 @contextmanager
 def _part(to: Path) -> Iterator[tuple[int, Path]]:
     """A file beside `to` that only we can read (0600), gone at the end unless it was renamed."""
-    with _on_disk(to):
+    with on_disk(to):
         descriptor, name = tempfile.mkstemp(prefix=f".{to.name}.", suffix=PART, dir=to.parent)
     part = Path(name)
     try:
         yield descriptor, part
     finally:
         os.close(descriptor)
-        part.unlink(missing_ok=True)
-
-
-@contextmanager
-def _on_disk(to: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise StorageError(
-            f"{to.name} could not be saved: {reason}. Make room in {to.parent} and see that it is writable."
-        ) from error
+        discard(part)
 
 
 def _append(descriptor: int, batch: bytes) -> None:

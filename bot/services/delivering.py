@@ -20,6 +20,7 @@ from bot.domain.parcel import Change, Parcel
 from bot.domain.ports import Announcer, Gallery, Posted, Provider
 from bot.domain.task import HANDED_OVER, Task, TaskState, switched_off
 from bot.media.clips import ClipInfo
+from bot.media.files import discard
 from bot.providers.downloads import LinkExpired
 from bot.services.files import Files, settle
 from bot.services.pace import Paces
@@ -156,7 +157,7 @@ class Delivering:
             info = await self._files.kept.look_into(task, arriving)
             await asyncio.to_thread(settle, arriving, clip)
         finally:
-            await asyncio.to_thread(arriving.unlink, missing_ok=True)
+            await asyncio.to_thread(discard, arriving)
         return info
 
     async def _download(self, task: Task, provider: Provider, url: str, to: Path) -> None:

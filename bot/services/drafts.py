@@ -11,6 +11,7 @@ from typing import Final
 from bot.domain.errors import Refusal, StorageError
 from bot.domain.language import tr
 from bot.domain.ports import Clock
+from bot.media.files import discard
 from bot.vault import PLAIN, Vault
 from storage.drafts import Draft, DraftStore
 
@@ -105,7 +106,7 @@ def _over(kind: str) -> str:
 
 def _remove_of(folder: Path, draft_id: int) -> None:
     for file in folder.glob(f"{draft_id}-*"):
-        file.unlink(missing_ok=True)
+        discard(file)
 
 
 def _remove_begun_before(folder: Path, moment: int) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from bot.domain.errors import StorageError
 from bot.domain.ports import Clock
 from bot.domain.task import FINAL, Task, TaskState
+from bot.media import files
 from bot.services.kept import Kept
 from bot.vault import PLAIN, Vault
 from storage.tasks import TaskStore
@@ -29,7 +30,7 @@ class Files:
     def __init__(
         self, folder: Path, tasks: TaskStore, *, links_last: int = 0, keep: int = 0, vault: Vault = PLAIN
     ) -> None:
-        self._clips, self._frames = folder / "clips", folder / "frames"
+        self._clips, self._frames, self._ends = folder / "clips", folder / "frames", folder / "ends"
         self._tasks = tasks
         self._links_last = links_last
         self.kept = Kept(folder, tasks, keep=keep, vault=vault)
@@ -43,16 +44,16 @@ class Files:
         return self.clip(task).with_suffix(".fit.mp4")
 
     async def make_room(self) -> None:
-        await asyncio.to_thread(self._clips.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(files.make_room, self._clips)
 
     async def forget_pictures(self, task: Task) -> None:
         await self.kept.forget_pictures(task)
 
     async def forget_clip(self, task: Task, *, linked: bool) -> None:
         """Remove the files of a clip that its member has; `linked`: the original stays as long as links last."""
-        await asyncio.to_thread(self.fitted(task).unlink, missing_ok=True)
+        await asyncio.to_thread(files.discard, self.fitted(task))
         if not (linked and self._links_last):
-            await asyncio.to_thread(self.clip(task).unlink, missing_ok=True)
+            await asyncio.to_thread(files.discard, self.clip(task))
 
     async def erase(self, tasks: Sequence[Task]) -> None:
         """Remove whatever lies here of tasks; pictures stay as long as another clip of the command needs them."""
@@ -61,9 +62,7 @@ class Files:
             siblings = await self._tasks.of_interaction(interaction_id)
             if all(sibling.state in FINAL or sibling.stranded for sibling in siblings):
                 gone.add(str(interaction_id))
-        await asyncio.to_thread(_remove_of, gone, (self._clips, self._frames))
-        for task in tasks:
-            await self.kept.forget_end(task)
+        await asyncio.to_thread(_remove_of, gone, (self._clips, self._frames, self._ends))
 
     async def forget_posted(self, task: Task) -> None:
         """Remove what is left of a clip whose message was deleted: nobody shall have it any more."""
@@ -81,15 +80,15 @@ class Files:
             await asyncio.sleep(_DAY_SECONDS)
             try:
                 await self.kept.sweep(clock())
-                files = await asyncio.to_thread(_owners, self._clips)
+                found = await asyncio.to_thread(_owners, self._clips)
                 # Files on their way begin with a dot, and so have no owner.
-                await self._sweep_clips({file: owner for file, owner in files.items() if owner}, clock())
+                await self._sweep_clips({file: owner for file, owner in found.items() if owner}, clock())
             except (StorageError, OSError) as error:
                 log.warning("files that are too old stay for another day: %s", error)
 
-    async def _sweep_clips(self, files: Mapping[Path, str], at: int) -> None:
-        kept = {owner for owner in set(files.values()) if await self._needed(owner, at)}
-        await asyncio.to_thread(_remove, files, kept)
+    async def _sweep_clips(self, found: Mapping[Path, str], at: int) -> None:
+        kept = {owner for owner in set(found.values()) if await self._needed(owner, at)}
+        await asyncio.to_thread(_remove, found, kept)
 
     async def _needed(self, task_id: str, at: int) -> bool:
         task = await self._tasks.get(task_id)
@@ -105,9 +104,10 @@ def clip_of(folder: Path, task_id: str) -> Path:
 
 def settle(arriving: Path, clip: Path) -> None:
     """Give a checked file its name, its bytes on disk before: the name alone is believed after a power cut."""
-    with arriving.open("rb") as file:
-        os.fsync(file.fileno())
-    arriving.replace(clip)
+    with files.on_disk(clip):
+        with arriving.open("rb") as file:
+            os.fsync(file.fileno())
+        arriving.replace(clip)
 
 
 def _owners(folder: Path) -> dict[Path, str]:
@@ -121,10 +121,10 @@ def _remove_of(gone: AbstractSet[str], folders: Iterable[Path]) -> None:
     for folder in folders:
         for file, owner in _owners(folder).items():
             if owner in gone:
-                file.unlink(missing_ok=True)
+                files.remove(file)
 
 
-def _remove(files: Mapping[Path, str], kept: set[str]) -> None:
-    for file, owner in files.items():
+def _remove(found: Mapping[Path, str], kept: set[str]) -> None:
+    for file, owner in found.items():
         if owner not in kept:
             file.unlink(missing_ok=True)

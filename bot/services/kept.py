@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from bot.domain.errors import BotError
+from bot.domain.errors import BotError, StorageError
 from bot.domain.task import FINAL, Task, TaskState
 from bot.media import clips
 from bot.media.clips import ClipInfo
+from bot.media.files import discard, make_room
 from bot.media.last_frame import last_frame
 from bot.vault import Vault
 from storage.tasks import TaskStore
@@ -50,11 +51,7 @@ class Kept:
         if self._keep and any(sibling.state is TaskState.DELIVERED for sibling in siblings):
             return
         for frame in await self.pictures(task):
-            try:
-                await asyncio.to_thread(frame.unlink, missing_ok=True)
-            except OSError as error:
-                # What was done is done all the same.
-                log.warning("%s stays until the next start: %s", frame, error)
+            await asyncio.to_thread(discard, frame)
 
     async def end_of(self, task: Task) -> Path | None:
         """The picture of a clip's last frame, where it is still there."""
@@ -62,9 +59,9 @@ class Kept:
         return end if await asyncio.to_thread(end.exists) else None
 
     async def take_end(self, task: Task, clip: Path) -> Path:
-        """Keep the last frame of a clip; `NotAVideo` or an `OSError` where that fails."""
+        """Keep the last frame of a clip; `NotAVideo` or a `StorageError` where that fails."""
         end = self._end(task)
-        await asyncio.to_thread(self._ends.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_room, self._ends)
         async with self._vault.arriving(end) as part:
             await last_frame(clip, part)
         return end
@@ -77,10 +74,10 @@ class Kept:
         if not self._keep:
             return await clips.probe(clip)
         try:
-            await asyncio.to_thread(self._ends.mkdir, parents=True, exist_ok=True)
+            await asyncio.to_thread(make_room, self._ends)
             async with self._vault.arriving(self._end(task)) as part:
                 return await clips.probe(clip, end=part)
-        except OSError:
+        except StorageError:
             return await clips.probe(clip)
 
     async def take_end_of_delivered(self, task: Task, clip: Path) -> None:
@@ -88,21 +85,21 @@ class Kept:
         if self._keep and await self.end_of(task) is None:
             try:
                 await self.take_end(task, clip)
-            except (BotError, OSError) as error:
+            except BotError as error:
                 log.warning("the last frame of task %s is not kept: %s", task.id, error)
 
     async def forget_end(self, task: Task) -> None:
-        await asyncio.to_thread(self._end(task).unlink, missing_ok=True)
+        await asyncio.to_thread(discard, self._end(task))
 
     @asynccontextmanager
     async def passing(self) -> AsyncIterator[Path]:
         """A name for a file that is gone again at the end; a crash's left-over is swept at the next start."""
-        await asyncio.to_thread(self._ends.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_room, self._ends)
         file = self._ends / f".{uuid4().hex}.mp4"
         try:
             yield file
         finally:
-            await asyncio.to_thread(file.unlink, missing_ok=True)
+            await asyncio.to_thread(discard, file)
 
     def _end(self, task: Task) -> Path:
         return self._ends / f"{task.id}.png"

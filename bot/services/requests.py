@@ -26,6 +26,7 @@ from bot.domain.prose import together
 from bot.domain.shapes import Reshaped, Shape
 from bot.domain.task import FINAL, Frame, Task, TaskState
 from bot.media import pictures
+from bot.media.files import discard, make_room, on_disk
 from bot.providers.downloads import Downloads
 from bot.services.access import Access, paused
 from bot.services.router import Router
@@ -383,7 +384,7 @@ class Requests:
                     most=f"{rules.max_bytes / 1e6:.0f}",
                 )
             )
-        await asyncio.to_thread(self._frames.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_room, self._frames)
         try:
             async with self._raw(attachment, target, rules) as raw:
                 try:
@@ -411,16 +412,17 @@ class Requests:
             async with self._vault.opened(Path(attachment.file)) as file:
                 yield file
             return
-        raw = target.with_suffix(".upload")
+        # As it came it may tell where it was taken; with a dot before its name no start finds an owner for it.
+        raw = target.with_name(f".{target.stem}.upload")
         try:
             await self._downloads.fetch(attachment.url, raw, limit=rules.max_bytes, seconds=_PICTURE_SECONDS)
             yield raw
         finally:
-            raw.unlink(missing_ok=True)
+            discard(raw)
 
     async def _reshaped(self, raw: Path, target: Path, rules: ImageRules, name: str) -> Reshaped:
         """Both shapes of a picture, among the drafts: what its member does not choose is swept away there."""
-        await asyncio.to_thread(self.drafts.mkdir, parents=True, exist_ok=True)
+        await asyncio.to_thread(make_room, self.drafts)
         cropped, padded = (self.drafts / f"{target.stem}-{shape}.jpg" for shape in Shape)
         await pictures.reshape(raw, rules, name=name, cropped=cropped, padded=padded)
         for file in (cropped, padded):
@@ -433,7 +435,8 @@ class Requests:
         if not picture.fits:
             return picture
         draft = self.drafts / Path(picture.cropped).name
-        await asyncio.to_thread(Path(picture.cropped).replace, draft)
+        with on_disk(draft):
+            await asyncio.to_thread(Path(picture.cropped).replace, draft)
         return Reshaped(picture.name, str(draft), str(draft))
 
 
@@ -533,4 +536,4 @@ def _shown(text: str) -> str:
 
 def _remove(frames: Sequence[Frame]) -> None:
     for frame in frames:
-        Path(frame.path).unlink(missing_ok=True)
+        discard(Path(frame.path))
