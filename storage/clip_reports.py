@@ -12,7 +12,10 @@ from storage.database import Database, Transaction
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """Reports that reached moderators: this member's of this clip, and the moments of all lately, oldest first."""
+    """Reports that reached moderators: this member's of this clip, and the moments of all lately, oldest first.
+
+    One that was decided did, although a crash kept its message from being noted.
+    """
 
     of_clip: ClipReport | None
     lately: list[int]
@@ -31,7 +34,7 @@ class ClipReportStore:
         rows = await self._database.read(
             """
             SELECT * FROM clip_reports WHERE server_id = :server AND member_id = :member
-              AND message_id IS NOT NULL AND (at > :since OR task_id = :task)
+              AND (message_id IS NOT NULL OR decision IS NOT NULL) AND (at > :since OR task_id = :task)
             ORDER BY at
             """,
             server=task.server_id,
@@ -44,14 +47,17 @@ class ClipReportStore:
         return Sent(of_clip, [one.at for one in found if one.at > since])
 
     async def add(self, task: Task, member_id: int, at: int, *, reason: str) -> ClipReport:
-        """Write a report down; one that never reached the moderators is replaced."""
+        """Write a report down; one of which nobody knows that it reached moderators gets the new reason.
+
+        It keeps the moment of its first try: since then its message may stand.
+        """
 
         def work(tx: Transaction) -> ClipReport:
             tx.run(
                 """
                 INSERT INTO clip_reports (task_id, server_id, member_id, at, reason)
                 VALUES (:task, :server, :member, :at, :reason)
-                ON CONFLICT (task_id, member_id) DO UPDATE SET at = excluded.at, reason = excluded.reason
+                ON CONFLICT (task_id, member_id) DO UPDATE SET reason = excluded.reason
                 WHERE clip_reports.message_id IS NULL
                 """,
                 task=task.id,

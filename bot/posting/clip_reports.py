@@ -13,6 +13,7 @@ from bot.domain.servers import Server
 from bot.domain.task import Task
 from bot.posting import texts
 from bot.posting.delivery import is_closed
+from bot.posting.moderation import button_ids, find
 
 _SILENT = discord.AllowedMentions.none()
 _PROMPT = 500
@@ -27,7 +28,7 @@ async def tell(
     *,
     locale: str,
 ) -> int:
-    """Post a report with its buttons to the moderators' channel and return the message's id.
+    """Post a report with its buttons to the moderators' channel, unless it stands there, and return the message's id.
 
     `locale` is the moderators'. `Refusal` tells the reporter that nobody was told.
     """
@@ -38,6 +39,10 @@ async def tell(
             view.add_item(button(report.id))
     channel = client.get_partial_messageable(server.notices_channel_id or 0, guild_id=server.id)
     try:
+        if found := await _told_before(client, channel, report, view):
+            if found.content != text:
+                await found.edit(content=text, allowed_mentions=_SILENT)
+            return found.id
         sent = await channel.send(text, view=view, nonce=f"c{report.id}", allowed_mentions=_SILENT)
     except discord.HTTPException as error:
         if not is_closed(error):
@@ -51,6 +56,17 @@ async def tell(
     except (aiohttp.ClientError, OSError) as error:
         raise _later() from error
     return sent.id
+
+
+async def _told_before(
+    client: discord.Client,
+    channel: discord.PartialMessageable,
+    report: ClipReport,
+    view: discord.ui.View,
+) -> discord.Message | None:
+    """What a try has posted whose answer was lost, or that a crash left unrecorded."""
+    buttons = {getattr(button, "custom_id", None) for button in view.children}
+    return await find(client, channel, report.at, lambda one: bool(buttons & button_ids(one)))
 
 
 def _later() -> Refusal:

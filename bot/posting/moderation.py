@@ -126,7 +126,7 @@ class Moderation:
         wanted = f"{APPROVE}{question.interaction_id}"
         since = round(discord.utils.snowflake_time(question.interaction_id).timestamp() * 1000)
         for channel in self._places(server, task):
-            if found := await self._find(channel, since, lambda one: wanted in _button_ids(one)):
+            if found := await find(self._client, channel, since, lambda one: wanted in button_ids(one)):
                 return found
         return None
 
@@ -170,7 +170,7 @@ class Moderation:
         head, reasons = text.splitlines()[0], list[str]()
         channel = self._channel(server, server.notices_channel_id or 0)
         async with _told():
-            if await self._find(channel, since, lambda one: one.content.splitlines()[:1] == [head]):
+            if await find(self._client, channel, since, lambda one: one.content.splitlines()[:1] == [head]):
                 return
             try:
                 attached = [discord.File(io.BytesIO(data), name) for name, data in files]
@@ -180,26 +180,26 @@ class Moderation:
         if reasons:
             raise NobodyThere(f"the moderators' channel is gone or closed to the bot ({reasons[0]})")
 
-    # ----------------------------------------------------------------- finding
-
     def _channel(self, server: Server, channel_id: int) -> discord.PartialMessageable:
         return self._client.get_partial_messageable(channel_id, guild_id=server.id)
 
-    async def _find(
-        self,
-        channel: discord.PartialMessageable,
-        since: int,
-        is_it: Callable[[discord.Message], bool],
-    ) -> discord.Message | None:
-        try:
-            async for message in own_messages(self._client, channel, since):
-                if is_it(message):
-                    return message
-        except discord.HTTPException as error:
-            if not is_closed(error):
-                raise
-            log.info("channel %d cannot be read, so the nonce alone must do: %s", channel.id, error)
-        return None
+
+async def find(
+    client: discord.Client,
+    channel: discord.PartialMessageable,
+    since: int,
+    is_it: Callable[[discord.Message], bool],
+) -> discord.Message | None:
+    """The bot's own message of that kind, posted at `since` (milliseconds since 1970) or later."""
+    try:
+        async for message in own_messages(client, channel, since):
+            if is_it(message):
+                return message
+    except discord.HTTPException as error:
+        if not is_closed(error):
+            raise
+        log.info("channel %d cannot be read, so the nonce alone must do: %s", channel.id, error)
+    return None
 
 
 def moderators_reading(client: discord.Client, server_id: int) -> AbstractContextManager[None]:
@@ -227,6 +227,6 @@ def _whole_prompt(task: Task) -> list[discord.File]:
     return [discord.File(io.BytesIO(task.prompt.encode()), "prompt.txt")]
 
 
-def _button_ids(message: discord.Message) -> set[str | None]:
+def button_ids(message: discord.Message) -> set[str | None]:
     rows = [row for row in message.components if isinstance(row, discord.ActionRow)]
     return {item.custom_id for row in rows for item in row.children if isinstance(item, discord.Button)}

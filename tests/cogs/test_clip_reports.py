@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from bot.domain.errors import StorageError
 from bot.domain.task import Task
 from storage.clip_reports import ClipReportStore
 from tests.cogs import moderators
@@ -11,8 +12,14 @@ from tests.cogs.clips import click, fill_in, forge, posted
 from tests.cogs.limiting import deeds
 from tests.cogs.moderators import DAY, labels, said, told_in
 from tests.cogs.scene import Scene, told
+from tests.cogs.test_discord_faults import Faults
+from tests.cogs.test_twice import events
 
 WHY = "it shows *my* face <@1>"
+
+
+async def no_room(*_: object) -> None:
+    raise StorageError("the disk is full")
 
 
 async def report(scene: Scene, task: Task, member: Any = None, reason: str = WHY) -> str:
@@ -155,6 +162,48 @@ async def test_a_report_that_reached_nobody_may_be_sent_again(
     assert words in await report(scene, task)
     assert "the moderators were told" in await report(scene, task, reason="once more")
     assert "once more" in said(scene, channel)[0]
+
+
+@pytest.mark.parametrize("lost", ["answer", "record"])
+async def test_a_report_that_stands_is_found_where_it_is_sent_again(
+    scene: Scene, real_clip: bytes, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Long after Discord has forgotten the nonce, and over a restart, with a form that comes again."""
+    channel = await told_in(scene)
+    task = await posted(scene, real_clip)
+    with monkeypatch.context() as patch:
+        if lost == "answer":
+            faults = Faults(patch)
+            faults.lost = {("POST", "/channels/:id/messages")}
+        else:
+            patch.setattr(ClipReportStore, "told", no_room)
+        assert "the moderators were told" not in await report(scene, task)
+    assert len(said(scene, channel)) == 1
+    await scene.pass_time(3600)
+    await scene.restart()
+    for event in events(scene):
+        scene.env.backend.emit("INTERACTION_CREATE", event)
+    await scene.env.settle()
+    assert len(said(scene, channel)) == 1
+    assert "the moderators were told" in await report(scene, task, reason="other words")
+    (words,) = said(scene, channel)
+    assert "Reason: other words" in words
+    assert "You reported this clip <t:" in await report(scene, task)
+    await moderators.click(scene, channel, "Delete clip")
+    assert not stands(scene, task)
+
+
+async def test_a_report_that_was_decided_is_not_sent_again(
+    scene: Scene, real_clip: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel = await told_in(scene)
+    task = await posted(scene, real_clip)
+    with monkeypatch.context() as patch:
+        patch.setattr(ClipReportStore, "told", no_room)
+        await report(scene, task)
+    await moderators.click(scene, channel, "Dismiss")
+    assert "You reported this clip <t:" in await report(scene, task)
+    assert len(said(scene, channel)) == 1
 
 
 async def test_a_reason_of_nothing_is_refused(scene: Scene, real_clip: bytes) -> None:

@@ -106,10 +106,10 @@ async def test_a_report_counts_once_moderators_were_told(database: Database) -> 
     unsent = await reports.add(task, 7, NOON, reason="first words")
     assert (await reports.sent(task, 7, since=0)).of_clip is None
     report = await reports.add(task, 7, NOON + 1, reason="other words")
-    assert (report.id, report.reason, report.at) == (unsent.id, "other words", NOON + 1)
+    assert (report.id, report.reason, report.at) == (unsent.id, "other words", NOON)
     await reports.told(report, 99)
-    sent = await reports.sent(task, 7, since=NOON)
-    assert (sent.of_clip and sent.of_clip.message_id, sent.lately) == (99, [NOON + 1])
+    sent = await reports.sent(task, 7, since=NOON - 1)
+    assert (sent.of_clip and sent.of_clip.message_id, sent.lately) == (99, [NOON])
     assert (await reports.sent(task, 7, since=NOON + 1)).lately == []
     assert (await reports.add(task, 7, NOON + 2, reason="too late")).reason == "other words"
 
