@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import socket
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import aiohttp
@@ -33,6 +35,14 @@ def no_storage() -> str:
     return tr(
         "The bot's database does not answer just now. Nothing was held unless `/tasks list` shows it; try again in "
         "a minute."
+    )
+
+
+def no_discord() -> str:
+    """A command may have failed after what it does."""
+    return tr(
+        "Discord made trouble just now, so this may be done or not. Look first, then try it again; `/tasks list` "
+        "shows what was held."
     )
 
 
@@ -135,6 +145,15 @@ async def _try(interaction: discord.Interaction[Any], call: Awaitable[T]) -> T |
         return None
 
 
+def _is_trouble(error: BaseException | None) -> bool:
+    """Discord's own, or the network's on the way there: it passes."""
+    if isinstance(error, discord.HTTPException):
+        return (
+            error.status == HTTPStatus.TOO_MANY_REQUESTS or error.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        )
+    return isinstance(error, aiohttp.ClientError | ConnectionError | TimeoutError | socket.gaierror)
+
+
 @contextlib.asynccontextmanager
 async def errors_told(interaction: discord.Interaction[Any]) -> AsyncIterator[None]:
     """Around what a click or form does, in the language of who does it: the tree's own hooks see commands alone."""
@@ -154,6 +173,10 @@ async def on_error(interaction: discord.Interaction[Any], error: BaseException) 
         return
     if isinstance(cause, BotError):
         await refuse(interaction, said(str(cause)))
+        return
+    if _is_trouble(cause):
+        log.warning("interaction %d met trouble at Discord: %s", interaction.id, repr(cause))
+        await refuse(interaction, no_discord())
         return
     if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
         log.warning("interaction %d came from an older version of the commands: %s", interaction.id, error)

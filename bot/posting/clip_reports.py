@@ -71,7 +71,10 @@ async def _told_before(
 
 def _later() -> Refusal:
     return Refusal(
-        tr("Discord did not take the report, so nobody was told. Send it once more in some minutes.")
+        tr(
+            "Discord made trouble just now, so the moderators may not have been told. Send the report once more in "
+            "some minutes; they read it once."
+        )
     )
 
 

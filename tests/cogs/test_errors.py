@@ -8,7 +8,7 @@ import pytest
 from bot.domain.errors import StorageError
 from bot.logs import Redacted
 from bot.services.requests import Requests
-from cogs.acknowledge import changed, sorry
+from cogs.acknowledge import changed, no_discord, sorry
 from storage.database import Database
 from tests.cogs.scene import Scene, nothing_happened, says, told
 
@@ -86,6 +86,16 @@ async def test_a_failing_database_is_the_operators_to_mend(
 async def test_a_command_from_before_an_update_says_to_reload(scene: Scene, path: str) -> None:
     scene.expects_bugs = True
     assert told(await scene.raw(path)) == changed()
+
+
+async def test_discords_own_trouble_is_told_as_such_and_is_no_bug(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
+    scene.expects_bugs = True
+    scene.env.inject_error("PATCH", "/webhooks/*/messages/@original", status=503, times=1)
+    assert told(await scene.alice.slash(scene.channel, "tasks list")) == no_discord()
+    (record,) = [one for one in caplog.records if one.name == "cogs.acknowledge"]
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
 
 
 # ----------------------------------------------------------- telling in trouble
