@@ -1,9 +1,11 @@
 """The Report button under a posted clip, and the two with which moderators answer."""
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
+import aiohttp
 import discord
 
 from bot.domain.clip_reports import ClipReport, Verdict
@@ -13,7 +15,7 @@ from bot.domain.money import dollars
 from bot.domain.task import Task
 from bot.posting.clip_messages import delete_clip
 from bot.posting.clip_reports import report_text, tell
-from bot.services.clip_reports import REASON_LENGTH, ClipReports
+from bot.services.clip_reports import REASON_LENGTH, ClipReports, already
 from bot.services.removals import Removals
 from cogs.acknowledge import acknowledge
 from cogs.admin.answers import answer, begin
@@ -70,7 +72,7 @@ class Reporting:
 
     async def _delete(self, interaction: discord.Interaction[Any], report_id: int) -> None:
         if server_id := await begin(interaction):
-            report, task = await self._open(report_id, server_id)
+            report, task = await self._open(interaction, report_id, server_id)
             await delete_clip(interaction.client, task, shared=await self._removals.shares_message(task))
             user = interaction.user
             cost = await self._removals.removed(
@@ -93,25 +95,37 @@ class Reporting:
 
     async def _dismiss(self, interaction: discord.Interaction[Any], report_id: int) -> None:
         if server_id := await begin(interaction):
-            report, task = await self._open(report_id, server_id)
+            report, task = await self._open(interaction, report_id, server_id)
             await self._decided(interaction, task, report, Verdict.DISMISSED)
             await answer(interaction, tr("Dismissed; the clip stays. `{task}`", task=task.id))
 
-    async def _open(self, report_id: int, server_id: int) -> tuple[ClipReport, Task]:
-        report = await self._reports.open_report(report_id, server_id)
+    async def _open(
+        self, interaction: discord.Interaction[Any], report_id: int, server_id: int
+    ) -> tuple[ClipReport, Task]:
+        """A report that can still be decided; the message of one that cannot be, but looks so, is mended."""
+        report = await self._reports.of_server(report_id, server_id)
         task = await self._tasks.get(report.task_id)
         if task is None:
             raise Refusal(tr("The reported clip is not known any more."))
+        if report.verdict is not None:
+            with contextlib.suppress(discord.HTTPException, aiohttp.ClientError, OSError):
+                await _show(interaction, task, report)
+            raise Refusal(already(report))
         return report, task
 
     async def _decided(
         self, interaction: discord.Interaction[Any], task: Task, report: ClipReport, verdict: Verdict
     ) -> None:
         decided = await self._reports.decide(report, verdict, interaction.user.id)
-        if interaction.message is not None:
-            with reading(_locale(interaction)):
-                text = report_text(decided, task)
-            await interaction.message.edit(content=text, view=None, allowed_mentions=_SILENT)
+        await _show(interaction, task, decided)
+
+
+async def _show(interaction: discord.Interaction[Any], task: Task, report: ClipReport) -> None:
+    """Let the moderators' message say how the report was decided."""
+    if interaction.message is not None:
+        with reading(_locale(interaction)):
+            text = report_text(report, task)
+        await interaction.message.edit(content=text, view=None, allowed_mentions=_SILENT)
 
 
 def _locale(interaction: discord.Interaction[Any]) -> str:

@@ -1,5 +1,6 @@
 """Reads and deletes the messages that carry clips."""
 
+import aiohttp
 import discord
 
 from bot.domain.errors import Refusal
@@ -10,6 +11,14 @@ from bot.posting.delivery import is_closed
 
 #: https://discord.com/developers/docs/topics/opcodes-and-status-codes: edits of old messages are counted apart.
 _TOO_MANY_EDITS = 30046
+
+
+async def _delete(message: discord.PartialMessage) -> None:
+    """Twice where the first answer was lost: with the message the button is gone that could be pressed again."""
+    try:
+        await message.delete()
+    except (discord.DiscordServerError, aiohttp.ClientError, OSError):
+        await message.delete()
 
 
 def file_of(message: discord.Message | None, task: Task) -> str | None:
@@ -40,7 +49,7 @@ async def delete_clip(client: discord.Client, task: Task, *, shared: bool) -> No
     """
     try:
         if not shared:
-            await _message(client, task).delete()
+            await _delete(_message(client, task))
             return
         async with galleries.turn(task.message_id or 0):
             message = await _message(client, task).fetch()

@@ -65,13 +65,11 @@ class ClipReports:
     async def told(self, report: ClipReport, message_id: int) -> None:
         await self._store.told(report, message_id)
 
-    async def open_report(self, report_id: int, server_id: int) -> ClipReport:
-        """A report of this server that can still be decided; `Refusal` says why it cannot be."""
+    async def of_server(self, report_id: int, server_id: int) -> ClipReport:
+        """A report of this server, decided or not; `Refusal` where there is none."""
         report = await self._store.get(report_id)
         if report is None or report.server_id != server_id:
             raise Refusal(tr("There is no such report in this server. Nothing was changed."))
-        if report.verdict is not None:
-            raise Refusal(_decided(report))
         return report
 
     async def decide(self, report: ClipReport, verdict: Verdict, actor_id: int) -> ClipReport:
@@ -84,11 +82,12 @@ class ClipReports:
             deed = Deed(report.server_id, actor_id, "clips dismiss", subject, before=report.reason)
         decided = await self._store.decide(report, verdict, self._clock(), by=actor_id, deed=deed)
         if (decided.verdict, decided.decided_by) != (verdict, actor_id):
-            raise Refusal(_decided(decided))
+            raise Refusal(already(decided))
         return decided
 
 
-def _decided(report: ClipReport) -> str:
+def already(report: ClipReport) -> str:
+    """Who decided a report, and how."""
     member = f"<@{report.decided_by}>"
     if report.verdict is Verdict.REMOVED:
         return tr("{member} has decided it already: removed.", member=member)
