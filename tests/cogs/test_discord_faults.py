@@ -5,7 +5,8 @@ simcord stands where discord.py's own retries are, so each fault here is one tha
 
 import asyncio
 import re
-from collections.abc import Callable
+import socket
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ REFUSALS: dict[str, Fault] = {
     "502": lambda: BackendError(502, 0, "Bad Gateway"),
     "503": lambda: BackendError(503, 0, "Service Unavailable"),
     "reset": ConnectionResetError,
-    "no such host": lambda: OSError("Temporary failure in name resolution"),
+    "no such host": lambda: socket.gaierror("Temporary failure in name resolution"),
 }
 #: Where a command is lost with it: the member sees that nothing answered, and nothing is held.
 ACKNOWLEDGING = ("POST", "/interactions/:id/:token/callback")
@@ -42,7 +43,7 @@ class Faults:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.used: dict[Route, int] = {}
         self.before: Fault | None = None
-        self.lost: set[Route] = set()
+        self.lost: Container[Route] = ()
         self.times = 1
         self._dispatch = router.dispatch
         monkeypatch.setattr(router, "dispatch", self)
