@@ -32,6 +32,11 @@ PERMISSIONS = discord.Permissions(
 )
 _SCOPES = ("bot", "applications.commands")
 _REMEMBERED_INTERACTIONS = 10_000
+#: What stands in a field of a form that is left empty: in one for text, in a box to tick.
+_EMPTY: dict[int, str | bool] = {
+    discord.ComponentType.text_input.value: "",
+    discord.ComponentType.checkbox.value: False,
+}
 #: Seconds that Discord wants between two sessions.
 _BETWEEN_SESSIONS = 5.0
 #: Where fewer of the day's sessions are left than this share, the rest is spread over what is left of the day.
@@ -66,21 +71,34 @@ class _Once:
         self._seen[interaction_id] = None
         if len(self._seen) > _REMEMBERED_INTERACTIONS:
             self._seen.popitem(last=False)
-        self._handle(event)
+        self._handle({**event, "data": _filled_in(_whole(event["data"]))} if "data" in event else event)
 
 
-def _mend(data: Any) -> None:
-    """Take half a character, which is no text and which SQLite refuses, out of every option."""
-    for option in data.get("options", ()):
-        _mend(option)
-        if isinstance(value := option.get("value"), str):
-            option["value"] = value.encode("utf-8", "ignore").decode()
+def _whole(data: Any) -> Any:
+    """The same without halves of characters, which are no text and which SQLite refuses."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "ignore").decode()
+    if isinstance(data, list):
+        return [_whole(one) for one in data]
+    return {name: _whole(one) for name, one in data.items()} if isinstance(data, dict) else data
+
+
+def _filled_in(data: Any) -> Any:
+    """The same with something of the right type in every field of a form, whatever was sent."""
+    for outer in data.get("components", ()):
+        for field in outer.get("components", [outer.get("component", {})]):
+            empty = _EMPTY.get(field.get("type"))
+            if empty is not None and not isinstance(field.get("value", empty), type(empty)):
+                field["value"] = empty
+            if "values" in field:
+                values = field["values"] if isinstance(field["values"], list) else []
+                field["values"] = [one for one in values if isinstance(one, str)]
+    return data
 
 
 class _Tree(app_commands.CommandTree[commands.Bot]):
     async def interaction_check(self, interaction: discord.Interaction[Any], /) -> bool:
         read_by(interaction.locale.value)
-        _mend(interaction.data)
         return True
 
     async def on_error(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from hypothesis import strategies as st
 
 from cogs.acknowledge import sorry
 from tests.cogs.scene import Elsewhere, Scene
@@ -14,6 +15,33 @@ from tests.cogs.test_shapes import WIDE
 #: What stands in the prompts of each server's clips, and must never be told in the other.
 #: Made here, because hypothesis also tries words that stand in our code.
 REEF, LAGOON = "anemone"[::-1], "mangrove"[::-1]
+
+
+#: Any text, and what has a meaning somewhere.
+anything = st.text() | st.sampled_from(
+    [
+        "",
+        " ",
+        "x" * 6000,
+        "\x00",
+        "\ud800",
+        "@everyone <@1>",
+        "task0001",
+        "hailuo-02/5/768p",
+        "hailuo-2.3/6/768p",
+        "hailuo-02/999/768p",
+        "a/b/c",
+        "1e400",
+        "NaN",
+        "-1",
+        "0.000001",
+        "$2",
+        "9" * 5000,
+        "2026-02-30",
+        "Europe/Berlin",
+        "10m",
+    ]
+)
 
 
 @dataclass
@@ -25,6 +53,8 @@ class Strangers:
     #: A role of the lagoon.
     crew: Any
     log: pytest.LogCaptureFixture
+    #: What a test has begun in the reef beside that.
+    more: Any = None
 
     @property
     def known(self) -> list[str]:
