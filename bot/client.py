@@ -71,7 +71,9 @@ class _Once:
         self._seen[interaction_id] = None
         if len(self._seen) > _REMEMBERED_INTERACTIONS:
             self._seen.popitem(last=False)
-        self._handle({**event, "data": _filled_in(_whole(event["data"]))} if "data" in event else event)
+        whole = _whole(event)
+        _fill_in(whole.get("data", {}))
+        self._handle(whole)
 
 
 def _whole(data: Any) -> Any:
@@ -83,8 +85,8 @@ def _whole(data: Any) -> Any:
     return {name: _whole(one) for name, one in data.items()} if isinstance(data, dict) else data
 
 
-def _filled_in(data: Any) -> Any:
-    """The same with something of the right type in every field of a form, whatever was sent."""
+def _fill_in(data: Any) -> None:
+    """Let every field of a form hold something of its type, whatever was sent."""
     for outer in data.get("components", ()):
         for field in outer.get("components", [outer.get("component", {})]):
             empty = _EMPTY.get(field.get("type"))
@@ -93,7 +95,6 @@ def _filled_in(data: Any) -> Any:
             if "values" in field:
                 values = field["values"] if isinstance(field["values"], list) else []
                 field["values"] = [one for one in values if isinstance(one, str)]
-    return data
 
 
 class _Tree(app_commands.CommandTree[commands.Bot]):

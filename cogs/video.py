@@ -15,6 +15,7 @@ from bot.posting.board import Board
 from bot.services.drafts import Drafts
 from bot.services.requests import COUNT_LIMIT, PROMPT_LIMIT, Attachment, Order, Requests
 from cogs.acknowledge import acknowledge
+from cogs.admin.answers import name_of_server
 from cogs.people import must_be_in_server, must_know_server, privately, roles_here, server_of
 from cogs.shapes import Shapes
 from storage.tasks import TaskStore
@@ -218,7 +219,7 @@ def order_of(
     return Order(
         interaction_id=interaction.id,
         server_id=server_id,
-        server_name=interaction.guild.name if interaction.guild and server_id != NO_SERVER else "",
+        server_name=name_of_server(interaction) if server_id != NO_SERVER else "",
         channel_id=interaction.channel_id or 0,
         member_id=interaction.user.id,
         mode=mode,

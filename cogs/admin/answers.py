@@ -25,7 +25,8 @@ async def begin(interaction: discord.Interaction[Any]) -> int | None:
 
 
 def name_of_server(interaction: discord.Interaction[Any]) -> str:
-    return interaction.guild.name if interaction.guild else ""
+    """Halves of characters in it, which SQLite refuses, are `?`."""
+    return interaction.guild.name.encode("utf-8", "replace").decode() if interaction.guild else ""
 
 
 async def answer(

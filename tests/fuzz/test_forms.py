@@ -106,7 +106,7 @@ def filled(draw: st.DrawFn, form: Form, known: list[str]) -> list[dict[str, Any]
     return sent
 
 
-@fuzz(12, shrink=False, data=st.data())
+@fuzz(6, shrink=False, data=st.data())
 async def test_forged_form(data: st.DataObject, there: Strangers, real_clip: bytes) -> None:
     """Each example sends each form there is, by its member or anybody, so that a new one is sent too."""
     for one in await forms(there, real_clip):
