@@ -22,6 +22,12 @@ T = TypeVar("T")
 _TOO_LATE = 10062
 _ALREADY = 40060
 _PRIVATE = "answered in private"
+#: What was sent is no command of ours, or has options that ours has not, or values that no option of ours takes.
+_NOT_OURS = (
+    app_commands.CommandSignatureMismatch,
+    app_commands.CommandNotFound,
+    app_commands.TransformerError,
+)
 
 
 def sorry() -> str:
@@ -178,7 +184,7 @@ async def on_error(interaction: discord.Interaction[Any], error: BaseException) 
         log.warning("interaction %d met trouble at Discord: %s", interaction.id, repr(cause))
         await refuse(interaction, no_discord())
         return
-    if isinstance(error, app_commands.CommandSignatureMismatch | app_commands.CommandNotFound):
+    if isinstance(error, _NOT_OURS):
         log.warning("interaction %d came from an older version of the commands: %s", interaction.id, error)
         await refuse(interaction, changed())
         return

@@ -2,11 +2,13 @@
 
 import logging
 import sqlite3
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from hypothesis import strategies as st
+from simcord.interactions import base_payload
 
 from cogs.acknowledge import sorry
 from tests.cogs.scene import Elsewhere, Scene
@@ -72,16 +74,39 @@ class Strangers:
         self, kind: int, data: dict[str, Any], member: Any, *, may_hold: bool = False, **more: Any
     ) -> int:
         """How often the bot spoke; nothing is held, no bug, and nothing told of the other server."""
-        held, asked = self.holds(), len(self.scene.env.http_requests)
-        self.log.clear()
         away = member is self.lagoon.dora
         channel = self.lagoon.channel if away else self.scene.channel
-        await self.scene.emit(kind, data, member=member, channel=channel, **more)
+        sending = self.scene.emit(kind, data, member=member, channel=channel, **more)
+        return await self._spoke(sending, (REEF if away else LAGOON,), may_hold=may_hold)
+
+    async def send_directly(
+        self, kind: int, data: dict[str, Any], member: Any, secrets: tuple[str, ...], **more: Any
+    ) -> int:
+        """The same in the member's direct messages with the bot; `secrets` are prompts of others."""
+
+        async def sending() -> None:
+            place = {"channel_id": member.user.dm_channel.id, "guild_id": None, "user_id": member.id}
+            _, payload = base_payload(self.scene.env.backend, type=kind, data=data, **place)
+            self.scene.env.backend.emit("INTERACTION_CREATE", {**payload, **more})
+            await self.scene.env.settle()
+
+        return await self._spoke(sending(), secrets, may_hold=True)
+
+    def direct_message(self, member: Any) -> dict[str, Any]:
+        from simcord.backend.serializers import message_payload  # noqa: PLC0415 - only here, and untyped
+
+        messages = self.scene.env.backend.messages[member.user.dm_channel.id]
+        return dict(message_payload(self.scene.env.backend, next(iter(messages.values()))))
+
+    async def _spoke(self, sending: Awaitable[Any], secrets: tuple[str, ...], *, may_hold: bool) -> int:
+        held, asked = self.holds(), len(self.scene.env.http_requests)
+        self.log.clear()
+        await sending
         told = repr([one.json for one in self.scene.env.http_requests[asked:]])
         wrong = [record for record in self.log.records if record.levelno >= logging.ERROR]
         assert not wrong, self.log.text
         assert sorry() not in told
-        assert (REEF if away else LAGOON) not in told
+        assert not [secret for secret in secrets if secret in told]
         assert may_hold or self.holds() == held
         return len(self.scene.env.http_requests) - asked
 
