@@ -1,9 +1,11 @@
 """Members' pictures: made safe, or refused with what was found and what is allowed."""
 
+import asyncio
 import io
 import os
 import random
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -19,6 +21,7 @@ from tests.media.reaping import children_left
 
 #: Bytes of a file that Discord takes in any server: 10 MiB.
 DISCORDS_LEAST = 10_485_760
+ROOT = Path(__file__).parents[2]
 RULES = ImageRules(max_bytes=20_000_000, min_side=301, min_ratio=0.4, max_ratio=2.5, source="test")
 RED, GREEN, BLUE, WHITE = (230, 20, 30), (20, 200, 40), (20, 40, 220), (255, 255, 255)
 
@@ -328,6 +331,43 @@ async def test_an_absurd_canvas_in_a_webp_header(saved: Make) -> None:
     data[24:30] = (16_000).to_bytes(3, "little") * 2
     source.write_bytes(data)
     assert "16,001 × 16,001" in await refused(source)
+
+
+#: Refuses each picture and prints the most kilobytes that any child had in memory.
+REFUSING = """
+import asyncio, resource, sys
+from pathlib import Path
+from bot.domain.errors import PictureRefused
+from bot.media.pictures import prepare
+from tests.media.test_pictures import RULES
+
+async def main():
+    for name in sys.argv[1:]:
+        try:
+            await prepare(Path(name), Path(name + ".jpg"), RULES, name="cat.png")
+        except PictureRefused:
+            continue
+        sys.exit(f"{name} was taken")
+
+asyncio.run(main())
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+async def test_a_child_takes_no_memory_for_declared_sizes(saved: Make, tmp_path: Path) -> None:
+    """In a process of its own: what is measured is the largest of all its children."""
+    bomb = saved(Image.new("1", (13_000, 13_000)), "PNG", "bomb", optimize=True)
+    wide = saved(Image.new("RGB", (8000, 6000)), "WEBP", "wide", lossless=True, method=0)
+    files = [str(bomb), str(wide)]
+    for number, size in enumerate([(2**31 - 1, 2**31 - 1), (30_000, 30_000), (6400, 6400)]):
+        files.append(str(tmp_path / f"head{number}"))
+        (tmp_path / f"head{number}").write_bytes(png_header(*size))
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", REFUSING, *files), cwd=ROOT, stdout=-1, stderr=-1
+    )
+    output, complaint = await process.communicate()
+    assert process.returncode == 0, complaint.decode()
+    assert int(output) < 150_000
 
 
 @pytest.mark.parametrize("lossless", [True, False])
