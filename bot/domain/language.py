@@ -6,19 +6,16 @@ The reader is set once, where an interaction or a task comes in, and everything 
 
 import contextlib
 import gettext
-import importlib.resources
 import io
 import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
-from importlib.resources.abc import Traversable
+from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
 
-from babel.messages import mofile, pofile
-
-FILES: Traversable = importlib.resources.files("bot.languages")
+_FILES = Path(__file__).parents[1] / "languages"
 ENGLISH = "en-US"
 #: By Discord's names of them, https://discord.com/developers/docs/reference#locales.
 LANGUAGES = (ENGLISH, "zh-CN", "es-ES", "pt-BR", "ja", "fr", "de")
@@ -90,7 +87,10 @@ def load() -> None:
 
 
 def _read(language: str) -> _Catalogue:
-    with FILES.joinpath(f"{language}.po").open("rb") as source:
+    # A third of what a child process that looks at a clip would need to start; it reads none.
+    from babel.messages import mofile, pofile  # noqa: PLC0415
+
+    with (_FILES / f"{language}.po").open("rb") as source:
         catalogue = pofile.read_po(source, abort_invalid=True)
     packed = io.BytesIO()
     mofile.write_mo(packed, catalogue)
