@@ -75,7 +75,7 @@ from bot.services.timetable import Rules, Timetable
 from bot.services.usage import Usages
 from bot.settings import Settings
 from bot.vault import Vault
-from cogs import admin, animate, buttons, clips, money, privacy, tasks, video
+from cogs import admin, animate, buttons, clips, modals, money, privacy, tasks, video
 from cogs.removing import Removing
 from cogs.reporting import Reporting
 from cogs.stitching import Stitching
@@ -334,6 +334,7 @@ async def build(
             ],
         )
         client.add_listener(animating.submitted, "on_interaction")
+        client.add_listener(modals.over, "on_interaction")
         health = Health(
             lambda: client.connected,
             lambda: stores.marks.set(_SIGN_OF_LIFE, str(clock())),

@@ -84,16 +84,18 @@ async def acknowledge(
     return True
 
 
-async def refuse(interaction: discord.Interaction[Any], text: str) -> None:
+async def refuse(
+    interaction: discord.Interaction[Any], text: str, *, embeds: Sequence[discord.Embed] = ()
+) -> None:
     """Tell the member alone."""
     if not interaction.response.is_done():
         text, silent = texts.cut(text), discord.AllowedMentions.none()
         await _try(
             interaction,
-            interaction.response.send_message(text, ephemeral=True, allowed_mentions=silent),
+            interaction.response.send_message(text, embeds=embeds, ephemeral=True, allowed_mentions=silent),
         )
     else:
-        await tell(interaction, text)
+        await tell(interaction, text, embeds=embeds)
 
 
 async def tell(

@@ -9,10 +9,8 @@ from bot.domain.language import short
 from cogs import modals
 from cogs.acknowledge import errors_told
 
-_SECONDS = 900
 
-
-class ReasonForm(discord.ui.Modal):
+class ReasonForm(modals.Form):
     """`send` gets the reason. A title has 45 characters at most, and of a description as many as fit are shown."""
 
     def __init__(
@@ -24,7 +22,7 @@ class ReasonForm(discord.ui.Modal):
         required: bool,
         length: int,
     ) -> None:
-        super().__init__(title=title, timeout=_SECONDS)
+        super().__init__(title)
         self._send = send
         self._reason: discord.ui.TextInput[Any] = discord.ui.TextInput(
             custom_id="reason", style=discord.TextStyle.paragraph, required=required, max_length=length

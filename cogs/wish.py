@@ -13,7 +13,6 @@ from bot.services.requests import PROMPT_LIMIT
 from cogs import modals
 from cogs.acknowledge import errors_told
 
-_SECONDS = 900
 #: More options a menu does not take.
 _OPTIONS = 25
 
@@ -41,7 +40,7 @@ class Wish:
         }
 
 
-class WishForm(discord.ui.Modal):
+class WishForm(modals.Form):
     """`send` gets what was filled in, once; a format that is no longer offered has to be chosen anew."""
 
     def __init__(
@@ -52,7 +51,7 @@ class WishForm(discord.ui.Modal):
         providers: Sequence[str],
         send: Callable[[discord.Interaction[Any], Wish], Awaitable[None]],
     ) -> None:
-        super().__init__(title=title, timeout=_SECONDS)
+        super().__init__(title)
         self._mode = wish.mode
         self._send = send
         self._sent = False

@@ -13,6 +13,7 @@ from bot.domain.servers import Server
 from bot.posting.moderation import APPROVE
 from bot.services.approvals import REASON_LENGTH, Approvals
 from bot.services.moderators import MOST_HOURS, OFF, Moderators
+from cogs import modals
 from cogs.acknowledge import errors_told
 from cogs.admin.answers import answer, begin, name_of_server
 from cogs.admin.channels import must_take_posts
@@ -23,7 +24,6 @@ from storage.approvals import Ruling
 _DECLINE = "conch:decline:"
 #: A Discord id that fits into 64 bits with their sign; a made-up one need not.
 _ID = r"(?P<question>[1-8]?[0-9]{1,18})"
-_MODAL_SECONDS = 900
 
 _Press = Callable[[discord.Interaction[Any], int], Awaitable[None]]
 
@@ -118,9 +118,9 @@ def _button(start: str, label: Callable[[], str], style: discord.ButtonStyle, pr
     )
 
 
-class _Reason(discord.ui.Modal):
+class _Reason(modals.Form):
     def __init__(self, approvals: Approvals, question: int) -> None:
-        super().__init__(title=short("Decline"), timeout=_MODAL_SECONDS)
+        super().__init__(short("Decline"))
         self._approvals = approvals
         self._question = question
         self._reason: discord.ui.TextInput[Any] = discord.ui.TextInput(

@@ -346,7 +346,7 @@ async def test_a_form_without_its_fields_is_refused_in_words(scene: Scene) -> No
 
 
 @pytest.mark.parametrize(
-    "custom_id", ["conch:animate:", "conch:animate:1x", f"conch:animate:{2**64}", "other", "conch:cancel:a"]
+    "custom_id", ["conch:animate:", "conch:animate:1x", f"conch:animate:{2**64}", "conch:cancel:a"]
 )
 async def test_another_modals_submit_is_left_alone(scene: Scene, custom_id: str) -> None:
     result = await scene.emit(MODAL, {"custom_id": custom_id, "components": []})

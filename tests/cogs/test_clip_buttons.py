@@ -273,6 +273,41 @@ async def test_a_form_sent_twice_at_once_orders_once(scene: Scene, real_clip: by
     assert len(await of(scene, scene.bob)) == 1
 
 
+@pytest.mark.parametrize("label", ["Edit", "Continue"])
+async def test_a_form_from_before_a_restart_is_answered_and_its_words_come_back(
+    scene: Scene, real_clip: bytes, label: str
+) -> None:
+    task = await posted(scene, real_clip)
+    form = await click(scene, task, label, scene.bob)
+    await scene.restart()
+    result = await fill_in(scene, form, scene.bob, prompt="a **whale** sings")
+    assert "This form is over: it can be sent once, within 15 minutes, and not after a restart" in told(
+        result
+    )
+    (embed,) = result.response.embeds
+    assert embed.description == r"a \*\*whale\*\* sings"
+    assert not await of(scene, scene.bob)
+    await fill_in(scene, await click(scene, task, label, scene.bob), scene.bob, prompt="a whale sings")
+    assert len(await of(scene, scene.bob)) == 1
+
+
+async def test_a_form_that_stood_open_for_too_long_is_answered(scene: Scene, real_clip: bytes) -> None:
+    task = await posted(scene, real_clip)
+    form = await click(scene, task, "Edit", scene.bob)
+    await scene.pass_time(901)
+    assert "This form is over" in told(await fill_in(scene, form, scene.bob))
+    assert not await of(scene, scene.bob)
+
+
+async def test_a_form_that_is_sent_again_orders_no_more(scene: Scene, real_clip: bytes) -> None:
+    task = await posted(scene, real_clip)
+    form = await click(scene, task, "Edit", scene.bob)
+    assert not (await fill_in(scene, form, scene.bob)).followups
+    form._interaction.modal_consumed = False  # simcord's own members send a form once
+    assert "This form is over" in told(await fill_in(scene, form, scene.bob))
+    assert len(await of(scene, scene.bob)) == 1
+
+
 async def test_an_empty_prompt_in_the_form_is_refused(scene: Scene, real_clip: bytes) -> None:
     task = await posted(scene, real_clip)
     result = await fill_in(scene, await click(scene, task, "Edit", scene.bob), scene.bob, prompt=" \u200b ")
