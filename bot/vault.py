@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from bot.domain.errors import StorageError
+from bot.domain.errors import Unreadable
 from bot.media.files import PART, arriving, discard, on_disk
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
+    from cryptography.fernet import Fernet, MultiFernet
 
 #: Begins whatever is sealed. No prompt, JSON, JPEG or PNG does: prompts lose their control characters.
 MARK = b"\x01"
+#: Stands in the place of a text that no key opens; nobody can write it.
+LOST = MARK.decode()
 _KEY_BYTES = 32
 _SAMPLE = b"conch"
 
@@ -42,34 +44,42 @@ class Vault:
         return bool(self._keys)
 
     @cached_property
-    def _locks(self) -> "list[Fernet]":
+    def _first(self) -> "Fernet":
         # Thirty milliseconds that a start without a key does not spend.
         from cryptography.fernet import Fernet  # noqa: PLC0415
 
-        return [Fernet(key) for key in self._keys]
+        return Fernet(self._keys[0])
+
+    @cached_property
+    def _each(self) -> "MultiFernet":
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - as above
+
+        return MultiFernet([Fernet(key) for key in self._keys])
 
     # ------------------------------------------------------------------- values
 
     def seal(self, plain: bytes) -> bytes:
         """Nothing stays nothing."""
-        return MARK + self._locks[0].encrypt(plain) if self.keyed and plain else plain
+        return MARK + self._first.encrypt(plain) if self.keyed and plain else plain
 
     def open(self, kept: bytes) -> bytes:
-        """`StorageError` for what no key opens."""
+        """`Unreadable` for what no key opens."""
         if not kept.startswith(MARK):
             return kept
-        from cryptography.fernet import InvalidToken, MultiFernet  # noqa: PLC0415 - as above
+        if not self.keyed:
+            raise _unreadable()
+        from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as above
 
         try:
-            return MultiFernet(self._locks).decrypt(kept[len(MARK) :]) if self.keyed else _locked(None)
+            return self._each.decrypt(kept[len(MARK) :])
         except InvalidToken as error:
-            return _locked(error)
+            raise _unreadable() from error
 
     def seal_text(self, plain: str) -> str:
         return self.seal(plain.encode()).decode() if self.keyed else plain
 
     def open_text(self, kept: str) -> str:
-        return self.open(kept.encode()).decode() if kept.startswith(MARK.decode()) else kept
+        return self.open(kept.encode()).decode() if kept.startswith(LOST) else kept
 
     # --------------------------------------------------------------------- keys
 
@@ -80,7 +90,7 @@ class Vault:
     def opens(self, sample: str) -> bool:
         try:
             return self.open_text(sample) == _SAMPLE.decode()
-        except StorageError:
+        except Unreadable:
             return False
 
     @property
@@ -101,7 +111,10 @@ class Vault:
             os.fsync(to.fileno())
 
     def source(self, file: Path) -> Path | io.BytesIO:
-        """A picture as discord.py takes it: its own name where it is plain, so that it need not be in memory."""
+        """A picture as discord.py takes it: its own name where it is plain, so that it need not be in memory.
+
+        `Unreadable` as `open`.
+        """
         with file.open("rb") as found:
             sealed = found.read(len(MARK)) == MARK
         return io.BytesIO(self.read(file)) if sealed else file
@@ -121,10 +134,10 @@ class Vault:
 
     @asynccontextmanager
     async def opened(self, file: Path) -> AsyncIterator[Path]:
-        """A file that a program can read while the block lasts, and miss where there is none."""
+        """A file that a program can read while the block lasts; what is not there, or not opened, it finds so."""
         try:
             source = await asyncio.to_thread(self.source, file)
-        except FileNotFoundError:
+        except (FileNotFoundError, Unreadable):
             source = file
         if isinstance(source, Path):
             yield source
@@ -156,7 +169,7 @@ def _check(key: str) -> None:
         raise ValueError(f"found a key of {found} bytes, need {_KEY_BYTES}; `conch key` makes one")
 
 
-def _locked(error: Exception | None) -> bytes:
-    raise StorageError(
+def _unreadable() -> Unreadable:
+    return Unreadable(
         "What is stored here is sealed with another DATA_KEY, or damaged. Start with the key it was sealed with."
-    ) from error
+    )

@@ -399,12 +399,9 @@ def examine(path: Path, vault: Vault = PLAIN) -> bool:
     lock = only_process(path)
     try:
         with _told(path):
-            if _pending(path):
-                return True
-            with closing(sqlite3.connect(_address(path), uri=True)) as connection:
-                connection.row_factory = sqlite3.Row
-                sealed.must_open(Transaction(connection, vault), path)
-            return False
+            pending = _pending(path)
+            _must_open(path, vault)
+            return pending
     finally:
         lock.release()
 
@@ -444,6 +441,7 @@ def _address(path: Path) -> str:
 def _prepare(path: Path, vault: Vault, loop: asyncio.AbstractEventLoop) -> _Writer:
     with _told(path):
         if _pending(path):
+            _must_open(path, vault)
             connect(path).close()
             migrate.upgrade(path)
         writer = _Writer(path, vault, loop)
@@ -458,6 +456,15 @@ def _pending(path: Path) -> bool:
     # A journal that a crash has left must be rolled back before anything can be read, and that writes.
     mode = "rw" if Path(f"{path}-journal").exists() else "ro"
     return _looked_at(path, f"{path.absolute().as_uri()}?mode={mode}")
+
+
+def _must_open(path: Path, vault: Vault) -> None:
+    """`SetupError` where what is in a database, if there is one, is sealed with a key that is not here."""
+    if path.exists():
+        with closing(sqlite3.connect(_address(path), uri=True)) as connection:
+            connection.row_factory = sqlite3.Row
+            if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
+                sealed.must_open(Transaction(connection, vault), path)
 
 
 def _looked_at(path: Path, address: str) -> bool:

@@ -1,15 +1,18 @@
 """Columns that are sealed with `DATA_KEY`: which they are, with which keys, and how they come to a new one."""
 
+import logging
 import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import SetupError
-from bot.vault import Vault
+from bot.domain.errors import SetupError, Unreadable
+from bot.vault import LOST, Vault
 
 if TYPE_CHECKING:
     from storage.database import Database, Transaction
+
+log = logging.getLogger(__name__)
 
 _SEALED = {"prompt", "body", "content"}
 #: How each is read and written row by row, and how many go into one transaction.
@@ -37,7 +40,10 @@ _PLAIN = "plain"
 
 
 def row_type(vault: Vault) -> type[sqlite3.Row]:
-    """Rows whose sealed columns are opened when they are asked for by name; `StorageError` where that fails."""
+    """Rows whose sealed columns are opened when they are asked for by name.
+
+    What no key opens is `LOST` where it is a text, and None where it is bytes: one such row must not hold up others.
+    """
     if not vault.keyed:
         return sqlite3.Row
 
@@ -46,7 +52,11 @@ def row_type(vault: Vault) -> type[sqlite3.Row]:
             value = super().__getitem__(key)
             if key not in _SEALED:
                 return value
-            return vault.open_text(value) if isinstance(value, str) else vault.open(value)
+            try:
+                return vault.open_text(value) if isinstance(value, str) else vault.open(value)
+            except Unreadable as error:
+                log.error("a %s cannot be read: %s", key, error)  # noqa: TRY400 - not a bug
+                return LOST if isinstance(value, str) else None
 
     return Opened
 
@@ -80,7 +90,7 @@ class SealedStore:
         return await self._database.write(lambda tx: len(_samples(tx)) > 1)
 
     async def reseal(self) -> int:
-        """How many values; those written meanwhile are sealed with the first key anyway."""
+        """How many rows; those written meanwhile are sealed with the first key anyway."""
         count = 0
         for select, update, most in _PASSES:
             after: str | int | None = None
@@ -101,13 +111,13 @@ class SealedStore:
 def _reseal(
     tx: "Transaction", *, select: str, update: str, after: str | int | None, most: int
 ) -> list[str | int]:
-    """The keys of the next rows, whose values are now sealed with the first key."""
+    """The keys of the next rows, whose values are now sealed with the first key, but for those that none opens."""
     rows = tx.all(select, after=after, most=most)
     for row in rows:
-        key, column = row.keys()
-        plain = row[column]
-        value = tx.vault.seal_text(plain) if isinstance(plain, str) else tx.vault.seal(plain)
-        tx.run(update, id=row[key], value=value)
+        plain = row[row.keys()[1]]
+        if plain not in {LOST, None}:
+            value = tx.vault.seal_text(plain) if isinstance(plain, str) else tx.vault.seal(plain)
+            tx.run(update, id=row[0], value=value)
     return [row[0] for row in rows]
 
 

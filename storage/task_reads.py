@@ -207,7 +207,7 @@ class TaskReads:
         return row["due"] if row else None
 
     async def body(self, task: Task) -> bytes | None:
-        """The bytes of a submit whose outcome is not known yet."""
+        """The bytes of a submit whose outcome is not known yet; None where they cannot be read."""
         row = await self._database.read_one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
         return await asyncio.to_thread(row.__getitem__, "body") if row else None
 

@@ -129,7 +129,7 @@ class TaskStore(TaskReads):
                 body=sealed,
             )
             row = None if added else tx.one("SELECT body FROM submissions WHERE task_id = :id", id=task.id)
-            return bytes(row["body"]) if row else body
+            return (row and row["body"]) or body
 
         return await self._database.write(work)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.domain.errors import StorageError
+from bot.domain.errors import Unreadable
 from bot.services.requests import clean_prompt
 from bot.vault import MARK, PLAIN, Vault, new_key
 
@@ -38,7 +38,7 @@ def test_the_first_key_seals_and_each_opens() -> None:
     assert Vault([NEW, OLD]).open_text(sealed) == WORDS
     again = Vault([NEW, OLD]).seal_text(WORDS)
     assert Vault([NEW]).open_text(again) == WORDS
-    with pytest.raises(StorageError, match="another DATA_KEY, or damaged"):
+    with pytest.raises(Unreadable, match="another DATA_KEY, or damaged"):
         Vault([OLD]).open_text(again)
 
 
@@ -46,14 +46,14 @@ def test_the_first_key_seals_and_each_opens() -> None:
 def test_without_its_key_nothing_opens_it(vault: Vault) -> None:
     sample = Vault([NEW]).sample()
     assert not vault.opens(sample)
-    with pytest.raises(StorageError, match="Start with the key it was sealed with"):
+    with pytest.raises(Unreadable, match="Start with the key it was sealed with"):
         vault.open_text(sample)
 
 
 def test_what_was_changed_is_not_opened() -> None:
     sealed = bytearray(Vault([NEW]).seal(b"a paid order"))
     sealed[30] ^= 1
-    with pytest.raises(StorageError, match="or damaged"):
+    with pytest.raises(Unreadable, match="or damaged"):
         Vault([NEW]).open(bytes(sealed))
 
 

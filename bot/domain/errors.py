@@ -62,6 +62,10 @@ class StorageError(BotError):
     pass
 
 
+class Unreadable(BotError):
+    """What is stored is sealed with a key that is not here, or damaged: trying again is of no use."""
+
+
 class StaleTask(BotError):
     pass
 

@@ -40,15 +40,16 @@ async def prepare(source: Path, target: Path, rules: ImageRules, *, name: str) -
     return PictureInfo(**answer)
 
 
-async def reshape(source: Path, rules: ImageRules, *, name: str, cropped: Path, padded: Path) -> None:
-    """Write both shapes of a picture that `prepare` found too wide or too narrow, each with its preview."""
-    frames = {"cropped": cropped, "padded": padded}
-    files = {shape: [str(frame), str(preview_of(frame))] for shape, frame in frames.items()}
-    await _run("shape", source, rules, name, **files)
+async def reshape(
+    source: Path, rules: ImageRules, *, name: str, cropped: tuple[Path, Path], padded: tuple[Path, Path]
+) -> None:
+    """Write both shapes of a picture that `prepare` found too wide or too narrow: the frame, and a small copy."""
+    files = {"cropped": cropped, "padded": padded}
+    await _run("shape", source, rules, name, **{shape: list(map(str, pair)) for shape, pair in files.items()})
 
 
 def preview_of(frame: Path) -> Path:
-    """The small copy beside a frame that `reshape` has made."""
+    """Where the small copy of a frame lies."""
     return frame.with_stem(f"{frame.stem}-preview")
 
 

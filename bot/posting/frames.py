@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import discord
 
+from bot.domain.errors import Unreadable
 from bot.domain.language import tr
 from bot.domain.task import Frame, Task
 from bot.posting import texts
@@ -54,11 +55,15 @@ def frame_urls(task: Task) -> tuple[str, ...]:
 
 def _files(task: Task, vault: Vault) -> list[discord.File]:
     """The checked pictures, in the order first, last."""
-    return [
-        discord.File(vault.source(Path(frame.path)), filename=_NAME.format(which))
-        for which, frame in _frames(task)
-        if Path(frame.path).exists()
-    ]
+    files = []
+    for which, frame in _frames(task):
+        try:
+            files.append(discord.File(vault.source(Path(frame.path)), filename=_NAME.format(which)))
+        except FileNotFoundError:
+            continue
+        except Unreadable as error:
+            log.error("task %s: %s is not shown: %s", task.id, frame.path, error)  # noqa: TRY400 - not a bug
+    return files
 
 
 def _frames(task: Task) -> list[tuple[str, Frame]]:

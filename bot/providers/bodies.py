@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bot.domain.errors import JobRejected
+from bot.domain.errors import JobRejected, Unreadable
 from bot.domain.language import kept
 from bot.domain.task import Frame
 
@@ -26,7 +26,7 @@ def picture(frame: Frame, read: Callable[[Path], bytes], label: str) -> str:
         return frame.url
     try:
         found = read(Path(frame.path))
-    except OSError as error:
+    except (OSError, Unreadable) as error:
         raise JobRejected(kept("The picture is no longer on this machine; send it again.")) from error
     if len(found) > LARGEST_FRAME:
         most = f"{LARGEST_FRAME / 1e6:g}"

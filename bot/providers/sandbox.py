@@ -33,6 +33,7 @@ from bot.domain.errors import (
     NotAVideo,
     ProviderBusy,
     ProviderClosed,
+    Unreadable,
 )
 from bot.domain.language import kept
 from bot.domain.ports import Clock, Job, ProviderEvent, Report
@@ -266,7 +267,7 @@ class Sandbox(OneByOne):
     def _read(self, job_id: str) -> _Record | None:
         try:
             return _Record.model_validate_json(self._vault.read(self._folder / f"{job_id}.json"))
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, ValidationError, Unreadable):
             return None
 
     def _write(self, record: _Record) -> None:

@@ -159,13 +159,15 @@ class Engine:
     # ------------------------------------------------------------------- lanes
 
     async def _serve(self, name: str, now: int) -> float:
-        """Give one provider new submits, then its due reads, within its number of jobs and its pace; then clips.
+        """Give one provider new submits and its due reads, within its number of jobs and its pace; then clips.
 
-        Submits go first: they are as few as jobs that end, and reads can be more than the pace allows for ever.
+        Submits go first: they are as few as jobs that end, and reads can be more than the pace allows for ever. One
+        that takes none is read first: its held tasks, which only wait, may be more than there is room for.
         """
         pace = self._paces.of(name)
-        provider = self._providers.get(name)
         calls = self._stages.submitting.takes_jobs(name)
+        if not calls:
+            await self._read_due(name, now)
         room = min(pace.available(), await self._free_jobs(name)) if calls else _IN_FLIGHT
         await self._fill(
             name,
@@ -174,14 +176,8 @@ class Engine:
             self._start,
             pace=pace if calls else None,
         )
-        await self._fill(
-            name,
-            pace.available(),
-            lambda limit: self._tasks.due(name, now, limit=limit),
-            self._look,
-            pace=pace,
-            batch=provider.batch if provider else 1,
-        )
+        if calls:
+            await self._read_due(name, now)
         # A lane of its own for each provider: one whose downloads hang holds up no other's clips.
         await self._fill(
             f"clips of {name}",
@@ -191,6 +187,17 @@ class Engine:
             width=_DELIVERIES,
         )
         return pace.wait() if pace.available() < 1 else _LONGEST_WAIT
+
+    async def _read_due(self, name: str, now: int) -> None:
+        pace, provider = self._paces.of(name), self._providers.get(name)
+        await self._fill(
+            name,
+            pace.available(),
+            lambda limit: self._tasks.due(name, now, limit=limit),
+            self._look,
+            pace=pace,
+            batch=provider.batch if provider else 1,
+        )
 
     async def _free_jobs(self, name: str) -> int:
         rules = self._catalog.providers.get(name)

@@ -72,6 +72,7 @@ class Files:
     async def sweep(self, at: int) -> None:
         """At start: remove what a crash left behind, and what is too old."""
         await self.kept.sweep(at, orphans=True)
+        await asyncio.to_thread(_remove_unfinished, self._frames / "drafts")
         await self._sweep_clips(await asyncio.to_thread(_owners, self._clips), at)
 
     async def sweep_daily(self, clock: Clock) -> None:
@@ -94,7 +95,8 @@ class Files:
         task = await self._tasks.get(task_id)
         if task is None or task.state not in FINAL:
             return task is not None
-        return task.state is TaskState.DELIVERED and at < task.changed_at + self._links_last
+        linked = task.state is TaskState.DELIVERED and task.removed_by is None
+        return linked and at < task.changed_at + self._links_last
 
 
 def clip_of(folder: Path, task_id: str) -> Path:
@@ -122,6 +124,11 @@ def _remove_of(gone: AbstractSet[str], folders: Iterable[Path]) -> None:
         for file, owner in _owners(folder).items():
             if owner in gone:
                 files.remove(file)
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for file in folder.glob(".*"):
+        file.unlink(missing_ok=True)
 
 
 def _remove(found: Mapping[Path, str], kept: set[str]) -> None:

@@ -137,7 +137,11 @@ class Kept:
     def _wanted(self, owners: Sequence[Task], at: int) -> bool:
         return any(
             owner.state not in FINAL
-            or (owner.state is TaskState.DELIVERED and at < owner.changed_at + self._keep)
+            or (
+                owner.state is TaskState.DELIVERED
+                and owner.removed_by is None
+                and at < owner.changed_at + self._keep
+            )
             for owner in owners
         )
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import json
+import logging
 import zipfile
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from dataclasses import dataclass
@@ -11,13 +12,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bot.domain.errors import Refusal
+from bot.domain.errors import Refusal, Unreadable
 from bot.domain.language import tr
 from bot.domain.ports import Clock
 from bot.domain.privacy import Holdings, Keeping
 from bot.services.retention import Erased, Retention
 from bot.vault import PLAIN, Vault
 from storage.privacy import PrivacyStore
+
+log = logging.getLogger(__name__)
 
 #: Bytes: below what Discord takes as a file everywhere, ten MiB.
 PART_BYTES = 8_000_000
@@ -127,6 +130,9 @@ class Privacy:
                 data = await asyncio.to_thread(self._read, path)
             except FileNotFoundError:
                 continue  # erased or handed over since it was found
+            except Unreadable as error:
+                log.error("%s is not in an export: %s", path, error)  # noqa: TRY400 - not a bug
+                continue
             if data is None:
                 left_out.append(name)
             else:

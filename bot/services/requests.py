@@ -4,7 +4,7 @@ import asyncio
 import logging
 import unicodedata
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -424,10 +424,15 @@ class Requests:
         """Both shapes of a picture, among the drafts: what its member does not choose is swept away there."""
         await asyncio.to_thread(make_room, self.drafts)
         cropped, padded = (self.drafts / f"{target.stem}-{shape}.jpg" for shape in Shape)
-        await pictures.reshape(raw, rules, name=name, cropped=cropped, padded=padded)
-        for file in (cropped, padded):
-            for one in (file, pictures.preview_of(file)):
-                await asyncio.to_thread(self._vault.seal_file, one)
+        async with AsyncExitStack() as stack:
+            parts = [
+                await stack.enter_async_context(self._vault.arriving(file))
+                for shape in (cropped, padded)
+                for file in (shape, pictures.preview_of(shape))
+            ]
+            await pictures.reshape(
+                raw, rules, name=name, cropped=(parts[0], parts[1]), padded=(parts[2], parts[3])
+            )
         return Reshaped(name, str(cropped), str(padded))
 
     async def _drafted(self, picture: Reshaped) -> Reshaped:

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from pathlib import Path
 
+from bot.domain.errors import Unreadable
 from bot.vault import Vault
 from storage.sealed import SealedStore
 
@@ -40,5 +41,9 @@ class Resealing:
             if not file.name.startswith(".")
         ]
         for file in found:
-            self._vault.seal_file(file)
+            try:
+                self._vault.seal_file(file)
+            except Unreadable as error:
+                # No key that is here opens it, so nothing is lost by going on.
+                log.error("%s stays as it is: %s", file, error)  # noqa: TRY400 - not a bug
         return len(found)

@@ -28,7 +28,7 @@ from bot.services.reading import Outcome, Reading
 from bot.services.requests import with_camera
 from bot.services.router import Router
 from bot.services.timetable import CLOSED, PARKED, Timetable
-from bot.vault import PLAIN, Vault
+from bot.vault import LOST, PLAIN, Vault
 from storage.tasks import TaskStore
 
 log = logging.getLogger(__name__)
@@ -153,6 +153,8 @@ class Submitting:
         return await self._tasks.get(task.id) or task
 
     def _job(self, task: Task) -> Job:
+        if task.prompt == LOST:
+            raise JobRejected(kept("The prompt can no longer be read on this machine; send it again."))
         return Job(
             task_id=task.id,
             mode=task.mode,

@@ -10,8 +10,10 @@ from simcord.enums import OverwriteType
 from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from tests.cogs.clips import click, fill_in, forge, posted
+from tests.cogs.fixtures import Open
 from tests.cogs.limiting import deeds
 from tests.cogs.scene import Scene, says, told
+from tests.disk import ReadOnly
 
 
 async def delete(scene: Scene, task: Task, member: Any = None, reason: str = "") -> str:
@@ -182,3 +184,18 @@ async def test_the_requester_deletes_it_from_the_direct_messages(scene: Scene, r
     form = await user.click(user.dm_channel.history()[-1], label="Delete")
     assert "Deleted." in told(await user.submit_modal(form, {"reason": ""}))
     assert user.dm_channel.history() == []
+
+
+async def test_what_a_read_only_folder_kept_of_a_deleted_clip_goes_at_the_next_start(
+    open_bot: Open, real_clip: bytes
+) -> None:
+    async with open_bot(http_port=0, public_url="https://conch.example") as scene:
+        task = await posted(scene, real_clip)
+        scene.clip(task).write_bytes(real_clip)  # as one that was posted by its link
+        data = scene.settings.data_dir
+        with ReadOnly(data):
+            await delete(scene, task)
+        assert {f"ends/{task.id}.png", f"clips/{task.id}.mp4"} <= set(scene.files())
+        await scene.restart()
+        await scene.app.engine.recover()
+        assert [name for name in scene.files() if task.id in name] == []

@@ -9,16 +9,17 @@ import pytest
 from PIL import Image
 from pydantic import SecretStr
 
-from bot.domain.errors import SetupError
+from bot.domain.errors import SetupError, StorageError
 from bot.domain.task import TaskState
-from bot.vault import MARK, new_key
+from bot.vault import MARK, Vault, new_key
+from storage.database import Transaction
 from tests.cogs.clips import BOTH, FIRST, click, delivered, fill_in, posted
 from tests.cogs.fixtures import Open
 from tests.cogs.moderators import asked
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, told
 from tests.cogs.test_privacy import ask, exported, files, on_disk, unpacked
-from tests.cogs.test_shapes import offered
+from tests.cogs.test_shapes import WIDE, offered
 
 OLD, NEW = SecretStr(new_key()), SecretStr(new_key())
 SECRET = "the whale's secret name is Ambergris"
@@ -26,15 +27,26 @@ _PICTURES = (b"\xff\xd8\xff", b"\x89PNG")
 
 
 def in_plain(scene: Scene) -> list[str]:
-    """Files that tell a prompt or show a picture."""
-    return on_disk(scene.folder, b"Ambergris") + [
-        file.name for file in kept(scene) if file.read_bytes().startswith(_PICTURES)
-    ]
+    """Files that tell a prompt or show a picture, also those on their way."""
+    files = [file for file in scene.settings.data_dir.rglob("*") if file.is_file()]
+    shown = [file.name for file in files if file.read_bytes().startswith(_PICTURES)]
+    return on_disk(scene.folder, b"Ambergris") + shown
 
 
 def kept(scene: Scene) -> list[Path]:
     """All pictures that lie in the data folder."""
     return sorted(file for file in scene.settings.data_dir.rglob("*.[jp][pn]g"))
+
+
+def damage(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    data[60] ^= 1
+    file.write_bytes(data)
+
+
+async def damage_prompt(scene: Scene) -> None:
+    strange = Vault([OLD.get_secret_value()]).seal_text("of another file")
+    await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET prompt = :strange", strange=strange))
 
 
 def pixels(scene: Scene, attachment: Any) -> tuple[int, int]:
@@ -152,3 +164,104 @@ async def test_erasing_leaves_nothing_sealed_either(open_bot: Open) -> None:
         rows = await scene.app.database.read("SELECT prompt AS stored FROM tasks")
         assert [row["stored"] for row in rows] == [""]
         assert kept(scene) == []
+
+
+# ------------------------------------------------------------- what no key opens
+
+
+async def test_a_prompt_that_no_key_opens_fails_alone_and_gives_its_hold_back(
+    open_bot: Open, real_clip: bytes
+) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        scene.standin.clip, scene.standin.auto = real_clip, True
+        await scene.video(prompt=SECRET)
+        await damage_prompt(scene)
+        await scene.bob.slash(scene.channel, "video text", prompt="a fine one")
+        await scene.step(8)
+        task = await scene.task()
+        assert task.state is TaskState.FAILED
+        assert "The prompt can no longer be read on this machine; send it again." in str(task.problem)
+        assert await scene.spent_and_held() == (0, 0)
+        (fine,) = await scene.app.tasks.of_member(scene.bob.id, scene.guild.id, limit=5)
+        assert fine.state is TaskState.DELIVERED
+
+
+async def test_a_picture_that_no_key_opens_fails_its_clip_as_one_that_is_gone(
+    open_bot: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.posting.board.frame_urls", lambda _: ())
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video("image", prompt=SECRET, **FIRST)
+        await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET first_frame_url = NULL"))
+        damage(kept(scene)[0])
+        await scene.step()
+        assert "The picture is no longer on this machine" in str((await scene.task()).problem)
+        assert await scene.spent_and_held() == (0, 0)
+        assert scene.standin.requests == []
+
+
+async def test_an_order_that_no_key_opens_is_parked_when_its_answer_was_lost(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        task = await scene.accepted(prompt=SECRET)
+        strange = Vault([OLD.get_secret_value()]).seal(b"{}")
+
+        def lost(tx: Transaction) -> None:
+            tx.run("UPDATE tasks SET state = 'submitting', job_id = NULL, due_at = created_at")
+            tx.run("INSERT INTO submissions (task_id, body) VALUES (:id, :body)", id=task.id, body=strange)
+
+        await scene.app.database.write(lost)
+        await scene.step()
+        assert (await scene.task()).state is TaskState.PARKED
+        assert len(scene.standin.sent("POST")) == 1
+
+
+async def test_an_export_comes_without_a_picture_that_no_key_opens(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await scene.video("image", prompt=SECRET, **FIRST)
+        damage(kept(scene)[0])
+        assert [row["prompt"] for row in (await exported(scene))["tasks"]] == [SECRET]
+
+
+async def test_a_damaged_file_keeps_no_new_key_away(open_bot: Open, real_clip: bytes) -> None:
+    async with open_bot(data_keys=(OLD,)) as scene:
+        await posted(scene, real_clip, "image", prompt=SECRET, **FIRST)
+        damage(kept(scene)[0])
+        await scene.restart(data_keys=(NEW, OLD))
+        await scene.restart(data_keys=(NEW,))
+        assert (await scene.task()).prompt == SECRET
+        vault = Vault([NEW.get_secret_value()])
+        assert vault.read(kept(scene)[1]).startswith(_PICTURES)
+
+
+async def test_the_sandboxs_record_that_no_key_opens_is_an_unknown_job(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,), providers=("sandbox",)) as scene:
+        await scene.video(prompt=f"!fail !slow {SECRET}")
+        await scene.step()
+        (record,) = (scene.settings.data_dir / "sandbox").glob("*.json")
+        damage(record)
+        await scene.restart()
+        await scene.step(3)
+        assert (await scene.task()).state is not TaskState.PROCESSING
+
+
+async def test_a_full_disk_leaves_no_shape_in_plain(open_bot: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: Vault, file: Path, plain: bytes) -> None:
+        raise StorageError(f"no room for {len(plain)} bytes of {file.name}")
+
+    async with open_bot(data_keys=(NEW,)) as scene:
+        with monkeypatch.context() as patch:
+            patch.setattr(Vault, "write", full)
+            assert "database does not answer" in told(await scene.video("image", prompt=SECRET, **WIDE))
+        assert kept(scene) == []
+        assert in_plain(scene) == []
+
+
+async def test_what_a_crash_left_open_among_the_drafts_goes_at_the_next_start(open_bot: Open) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        await offered(scene, prompt=SECRET)
+        left = kept(scene)[0].with_name(".7-first-crop.jpg.0123.part")
+        left.write_bytes(_PICTURES[0])
+        await scene.restart()
+        await scene.app.engine.recover()
+        assert in_plain(scene) == []
+        assert len(kept(scene)) == 4

@@ -274,11 +274,21 @@ def _check(scenario: Scenario, stage: Stage, provider: StandIn, doubtful: set[st
     left = [name for name in stage.files() if Path(name).name.split("-")[0] not in owners]
     assert left == [], f"files are left: {left}"
     if scenario.sealed:
-        assert not [row for row in stage.rows("SELECT prompt FROM tasks") if _PROMPT in row["prompt"]]
+        assert _in_plain(stage.data) == [], f"these can be read: {_in_plain(stage.data)}"
     assert stage.rows("PRAGMA integrity_check")[0][0] == "ok"
     stage.check_stand_ins()
     assert provider.refused == [], f"refused: {provider.refused}"
     assert provider.key not in stage.logged, "the key is in the log"
+
+
+def _in_plain(folder: Path) -> list[str]:
+    """Files that tell the prompt or show a picture."""
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    return [
+        file.name
+        for file in files
+        if _PROMPT.encode() in (data := file.read_bytes()) or data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
+    ]
 
 
 def _check_money(

@@ -34,7 +34,13 @@ def save(folder: Path, picture: Image.Image, kind: str = "PNG", **options: objec
 async def made(source: Path, rules: ImageRules = RULES) -> tuple[Image.Image, Image.Image]:
     """Both shapes, each of which is taken as it is, with no metadata and a small preview."""
     frames = source.with_name("cropped.jpg"), source.with_name("padded.jpg")
-    await reshape(source, rules, name="cat.png", cropped=frames[0], padded=frames[1])
+    await reshape(
+        source,
+        rules,
+        name="cat.png",
+        cropped=(frames[0], preview_of(frames[0])),
+        padded=(frames[1], preview_of(frames[1])),
+    )
     assert not children_left()
     for frame in frames:
         info = await prepare(frame, source.with_name("out.jpg"), rules, name="cat.png")
@@ -167,4 +173,10 @@ async def test_a_damaged_file_gets_no_shape(tmp_path: Path) -> None:
     source = save(tmp_path, banded((3000, 400)))
     source.write_bytes(source.read_bytes()[:100])
     with pytest.raises(PictureRefused, match="damaged or cut short"):
-        await reshape(source, RULES, name="cat.png", cropped=tmp_path / "c.jpg", padded=tmp_path / "p.jpg")
+        await reshape(
+            source,
+            RULES,
+            name="cat.png",
+            cropped=(tmp_path / "c.jpg", tmp_path / "d.jpg"),
+            padded=(tmp_path / "p.jpg", tmp_path / "q.jpg"),
+        )

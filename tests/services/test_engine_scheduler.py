@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from bot.domain.errors import JobRejected, NobodyThere, OutcomeUnknown, ProviderBusy, StorageError
+from bot.domain.errors import (
+    JobRejected,
+    NobodyThere,
+    OutcomeUnknown,
+    ProviderBusy,
+    ProviderClosed,
+    StorageError,
+)
 from bot.domain.ports import Posted
 from bot.domain.task import Task, TaskState
 from bot.services import engine as engine_module
@@ -131,6 +138,22 @@ async def test_reads_that_take_the_whole_pace_hold_up_no_new_job(raw: World) -> 
     (late,) = await world.hold(1, member_id=2)
     await world.turns(3, 5)
     assert await world.state(late) is not TaskState.HELD
+
+
+async def test_a_resting_provider_is_read_before_all_that_wait_for_it(raw: World) -> None:
+    raw.catalog = catalog_with(KEYED, requests_per_minute=6000, concurrency=10)
+    await raw.open()
+    raw.switch_on(KEYED)
+    one = await raw.hold_one(member_id=1)
+    await raw.turn()
+    assert await raw.state(one) is not TaskState.HELD
+    for member in range(2, 12):
+        await raw.hold(4, member_id=member)
+    raw.router.failed(KEYED, ProviderClosed("the key was refused"))
+    raw.clock.advance(30)
+    calls = len(raw.keyed.calls)
+    await raw.turn()
+    assert len(raw.keyed.calls) == calls + 1
 
 
 async def test_provider_out_of_the_catalog_keeps_a_pace(world: World) -> None:

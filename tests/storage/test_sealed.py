@@ -1,5 +1,6 @@
 """Sealed columns: nothing plain in the file, a new key brought in at the start, and no start without the old."""
 
+import asyncio
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
@@ -8,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from bot.domain.errors import SetupError, StorageError
-from bot.vault import PLAIN, Vault, new_key
-from storage import sealed
+from bot.domain.errors import SetupError
+from bot.vault import LOST, PLAIN, Vault, new_key
+from storage import migrate, sealed
 from storage.database import Transaction, examine, open_database, open_reader
 from storage.drafts import Draft, DraftStore
 from storage.privacy import PrivacyStore
@@ -18,7 +19,7 @@ from storage.sealed import SealedStore
 from storage.tasks import TaskStore
 from tests.storage.drafts import placed
 
-OLD, NEW = new_key(), new_key()
+OLD, NEW, NEWEST = new_key(), new_key(), new_key()
 SECRET = "Ambergris"
 BODY = b'{"prompt":"Ambergris"}'
 MEMBER = 4
@@ -172,18 +173,44 @@ async def test_a_reader_without_a_key_reads_all_but_the_words(tmp_path: Path) ->
     assert SECRET not in row["prompt"]
 
 
-async def test_a_value_of_another_file_is_told_and_not_sent(tmp_path: Path) -> None:
+async def test_a_value_that_no_key_opens_reads_as_lost_and_holds_nothing_up(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """Such as by a restore of single rows: the start cannot know of it."""
     path = tmp_path / "conch.db"
-    await write(path, Vault([NEW]))
-    strange = Vault([OLD]).seal(BODY)
+    for number in (1, 2):
+        await write(path, Vault([NEW]), number)
+    strange = Vault([OLD])
 
     def work(tx: Transaction) -> None:
-        tx.run("UPDATE submissions SET body = :body", body=strange)
+        tx.run("UPDATE submissions SET body = :body WHERE task_id = 'task1'", body=strange.seal(BODY))
+        tx.run("UPDATE tasks SET prompt = :prompt WHERE id = 'task1'", prompt=strange.seal_text("a whale"))
 
     async with open_database(path, Vault([NEW])) as database:
         await database.write(work)
-        task = await TaskStore(database).get("task1")
-        assert task is not None
-        with pytest.raises(StorageError, match="sealed with another DATA_KEY"):
-            await TaskStore(database).body(task)
+        shown = await TaskStore(database).to_show(limit=10)
+        assert [task.prompt for task in shown] == [LOST, f"{SECRET} 2"]
+        assert [await TaskStore(database).body(task) for task in shown] == [None, BODY]
+    assert "a prompt cannot be read: What is stored here is sealed with another DATA_KEY" in caplog.text
+    assert await reseal(path, Vault([NEWEST, NEW])) == 6
+    assert (await known(path, Vault([NEWEST]), 2))[:2] == (f"{SECRET} 2", BODY)
+    (kept, _) = rows(path, "SELECT prompt FROM tasks ORDER BY id")
+    assert strange.open_text(kept[0]) == "a whale"
+
+
+async def test_an_update_asks_for_the_key_before_it_changes_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "conch.db"
+    await write(path, Vault([NEW]))
+    monkeypatch.setattr(migrate, "known", lambda: ["0001", "9999"])
+    monkeypatch.setattr(migrate, "pending", lambda *_: True)
+    monkeypatch.setattr(migrate, "upgrade", lambda _: pytest.fail("it was changed"))
+    for opened in (lambda: examine(path, Vault([OLD])), lambda: asyncio.run(open_and_leave(path))):
+        with pytest.raises(SetupError, match="DATA_KEY is not the one"):
+            await asyncio.to_thread(opened)
+
+
+async def open_and_leave(path: Path) -> None:
+    async with open_database(path, Vault([OLD])):
+        pass
