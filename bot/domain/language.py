@@ -15,7 +15,7 @@ from pathlib import Path
 from string import Formatter
 from typing import NamedTuple
 
-_FILES = Path(__file__).parents[1] / "languages"
+FILES = Path(__file__).parents[1] / "languages"
 ENGLISH = "en-US"
 #: By Discord's names of them, https://discord.com/developers/docs/reference#locales.
 LANGUAGES = (ENGLISH, "zh-CN", "es-ES", "pt-BR", "ja", "fr", "de")
@@ -90,7 +90,7 @@ def _read(language: str) -> _Catalogue:
     # A third of what a child process that looks at a clip would need to start; it reads none.
     from babel.messages import mofile, pofile  # noqa: PLC0415
 
-    with (_FILES / f"{language}.po").open("rb") as source:
+    with (FILES / f"{language}.po").open("rb") as source:
         catalogue = pofile.read_po(source, abort_invalid=True)
     packed = io.BytesIO()
     mofile.write_mo(packed, catalogue)

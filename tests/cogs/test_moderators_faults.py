@@ -30,7 +30,8 @@ CHEAP = {"format": "hailuo-02/5/768p"}
 #: Presses after which somebody would give up; each meets a fault on a route that no press before came to.
 _TRIES = 12
 #: Begins every answer that says to try again.
-TROUBLE = "Discord made trouble just now, so "
+#: After either the same is done once more.
+TROUBLE = ("Discord made trouble just now, so ", "This form is over: ")
 WANTED = "✋ **Approval wanted**"
 Act = Callable[[], Awaitable[Any]]
 
