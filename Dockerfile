@@ -15,8 +15,10 @@ COPY --chmod=755 <<"EOF" /usr/local/bin/conch
 #!/bin/sh
 exec /opt/conch/bin/python -m bot "$@"
 EOF
+# The port is the health check's, which asks /healthz there; nothing is published.
 ENV PYTHONPATH=/app \
     DATA_DIR=/data \
+    HTTP_PORT=8080 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 USER conch
