@@ -67,7 +67,8 @@ class TaskReads:
         rows = await self._database.read(
             "SELECT * FROM tasks WHERE end_shown = 0 ORDER BY created_at LIMIT :limit", limit=limit
         )
-        return [task_of(row) for row in rows]
+        # Hundreds of sealed prompts take longer to open than the event loop may stand still.
+        return await asyncio.to_thread(lambda: [task_of(row) for row in rows])
 
     async def waiting_in(self, server_id: int, *, limit: int) -> list[Task]:
         """A server's held tasks, the longest waiting first."""
