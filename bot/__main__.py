@@ -7,6 +7,8 @@ from bot import cli
 
 
 def main() -> None:
+    # Prompts, pictures and the ledger are nobody's but the bot's own user's.
+    os.umask(0o077)
     try:
         code = cli.main(sys.argv[1:])
         sys.stdout.flush()

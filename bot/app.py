@@ -459,15 +459,19 @@ def _own_tasks(core: _Core) -> tasks.Tasks:
 
 
 def _own_data(core: _Core, retention: Retention, keeping: Keeping) -> privacy.OwnData:
-    clips = core.settings.data_dir / "clips"
     store = PrivacyStore(core.stores.database)
     return privacy.OwnData(
-        Privacy(store, retention, keeping, clips=clips, clock=core.clock, vault=core.vault)
+        Privacy(store, retention, keeping, folder=core.settings.data_dir, clock=core.clock, vault=core.vault)
     )
 
 
 def _keeping(settings: Settings) -> Keeping:
-    return Keeping(settings.keep_prompts_days, settings.keep_clips_days, settings.operator_contact)
+    return Keeping(
+        settings.keep_prompts_days,
+        settings.keep_days,
+        settings.keep_clips_days,
+        settings.operator_contact,
+    )
 
 
 def _clip_buttons(core: _Core, placing: video.Video) -> clips.ClipButtons:

@@ -47,6 +47,7 @@ async def _findings(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in check(settings, offers):
             yield finding
     yield await asyncio.to_thread(_database, settings)
+    yield _at_rest(settings)
     yield await asyncio.to_thread(_disk, settings)
 
 
@@ -150,6 +151,11 @@ def _database(settings: Settings) -> Finding:
         return Finding("database", f"{settings.database} is in use by a running Conch, which checked it")
     except SetupError as error:
         return Finding("database", str(error), "Do as it says; nothing was changed.")
+
+
+def _at_rest(settings: Settings) -> Finding:
+    state = "sealed with DATA_KEY" if settings.vault.keyed else "plain, as DATA_KEY is not set"
+    return Finding("at rest", f"prompts and pictures lie on disk {state}")
 
 
 def _disk(settings: Settings) -> Finding:

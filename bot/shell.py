@@ -70,7 +70,7 @@ async def backup(settings: Settings, folder: Path | None, say: Say, *, keep: int
 
 async def restore(settings: Settings, file: Path, say: Say) -> None:
     """Put a backup in the database's place while no bot runs; what is open in it is never ordered again."""
-    done = await put_back(file, settings.database, app.now())
+    done = await put_back(file, settings.database, app.now(), settings.vault)
     made = datetime.fromtimestamp(done.taken_at / 1000, UTC)
     say(f"{settings.database} is as it was on {made:%Y-%m-%d %H:%M:%S} UTC.")
     if done.kept:
@@ -82,7 +82,8 @@ async def restore(settings: Settings, file: Path, say: Say) -> None:
         )
     if done.open:
         say(
-            f"Open: {done.open} more. The next start asks how they ended and posts what the channel does not carry."
+            f"Open besides: {done.open}. The next start asks how they ended and posts what the channel does not "
+            "carry."
         )
 
 

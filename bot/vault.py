@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from bot.domain.errors import Unreadable
-from bot.media.files import PART, arriving, discard, on_disk
+from bot.media.files import PART, arriving, discard, on_disk, write_whole
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet
@@ -105,19 +105,19 @@ class Vault:
 
     def write(self, file: Path, plain: bytes) -> None:
         """Whole or not at all, and on disk when this returns; `StorageError` where that fails."""
-        with arriving(file) as part, on_disk(file), part.open("wb") as to:
-            to.write(self.seal(plain))
-            to.flush()
-            os.fsync(to.fileno())
+        write_whole(file, self.seal(plain))
 
     def source(self, file: Path) -> Path | io.BytesIO:
         """A picture as discord.py takes it: its own name where it is plain, so that it need not be in memory.
 
         `Unreadable` as `open`.
         """
-        with file.open("rb") as found:
-            sealed = found.read(len(MARK)) == MARK
-        return io.BytesIO(self.read(file)) if sealed else file
+        return io.BytesIO(self.read(file)) if _is_sealed(file) else file
+
+    def must_read(self, file: Path) -> None:
+        """`Unreadable` where no key opens it; an `OSError` where it is not there."""
+        if _is_sealed(file):
+            self.read(file)
 
     def seal_file(self, file: Path) -> None:
         """Seal what another program has just written, in its place."""
@@ -134,10 +134,13 @@ class Vault:
 
     @asynccontextmanager
     async def opened(self, file: Path) -> AsyncIterator[Path]:
-        """A file that a program can read while the block lasts; what is not there, or not opened, it finds so."""
+        """A file that a program can read while the block lasts, and miss where there is none.
+
+        `Unreadable` as `open`.
+        """
         try:
             source = await asyncio.to_thread(self.source, file)
-        except (FileNotFoundError, Unreadable):
+        except FileNotFoundError:
             source = file
         if isinstance(source, Path):
             yield source
@@ -160,7 +163,14 @@ def new_key() -> str:
     return base64.urlsafe_b64encode(os.urandom(_KEY_BYTES)).decode()
 
 
+def _is_sealed(file: Path) -> bool:
+    with file.open("rb") as found:
+        return found.read(len(MARK)) == MARK
+
+
 def _check(key: str) -> None:
+    if not key:
+        raise ValueError("found nothing where a key should be; is there a comma too many")
     try:
         found = len(base64.b64decode(key, altchars=b"-_", validate=True))
     except (binascii.Error, ValueError):

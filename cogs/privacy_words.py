@@ -31,9 +31,10 @@ def overview(found: Overview) -> str:
         tr("**Stored of you**, over all servers of this bot:"),
         *_kinds(found),
         tr(
-            "**For how long:** prompts, pictures and notes {prompts} from when you asked; clips that nobody collects "
-            "{clips}; the rest as long as the bot is run.",
+            "**For how long:** prompts and notes {prompts} from when you asked; pictures {pictures} after their "
+            "clip; clips that nobody collects {clips}; the rest as long as the bot is run.",
             prompts=_days(keeping.prompts_days),
+            pictures=_days(keeping.pictures_days),
             clips=_days(keeping.clips_days),
         ),
         tr(
@@ -191,8 +192,8 @@ def _stays() -> list[str]:
 def left_out(names: Sequence[str]) -> str:
     return texts.cut(
         tr(
-            "Too large for Discord and not in the export: {files}. `/tasks show` hands over clips; the operator has "
-            "the rest.",
+            "Not in the export, as they are too large for Discord or cannot be read any more: {files}. `/tasks show` "
+            "hands over clips; the operator has the rest.",
             files=", ".join(f"`{name}`" for name in names),
         )
     )

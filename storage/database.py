@@ -396,12 +396,12 @@ def examine(path: Path, vault: Vault = PLAIN) -> bool:
 
     `AlreadyRunning` or another `SetupError` as at a start.
     """
+    with _told(path):
+        must_open(path, vault)
     lock = only_process(path)
     try:
         with _told(path):
-            pending = _pending(path)
-            _must_open(path, vault)
-            return pending
+            return _pending(path)
     finally:
         lock.release()
 
@@ -441,7 +441,7 @@ def _address(path: Path) -> str:
 def _prepare(path: Path, vault: Vault, loop: asyncio.AbstractEventLoop) -> _Writer:
     with _told(path):
         if _pending(path):
-            _must_open(path, vault)
+            must_open(path, vault)
             connect(path).close()
             migrate.upgrade(path)
         writer = _Writer(path, vault, loop)
@@ -458,13 +458,13 @@ def _pending(path: Path) -> bool:
     return _looked_at(path, f"{path.absolute().as_uri()}?mode={mode}")
 
 
-def _must_open(path: Path, vault: Vault) -> None:
+def must_open(path: Path, vault: Vault, *, told_as: Path | None = None) -> None:
     """`SetupError` where what is in a database, if there is one, is sealed with a key that is not here."""
-    if path.exists():
+    if path.is_file():
         with closing(sqlite3.connect(_address(path), uri=True)) as connection:
             connection.row_factory = sqlite3.Row
             if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
-                sealed.must_open(Transaction(connection, vault), path)
+                sealed.must_open(Transaction(connection, vault), told_as or path)
 
 
 def _looked_at(path: Path, address: str) -> bool:

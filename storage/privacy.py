@@ -107,6 +107,16 @@ class PrivacyStore:
         )
         return [row["id"] for row in rows]
 
+    async def delivered(self, member_id: int) -> list[str]:
+        """The ids of tasks whose clip was posted and not erased."""
+        rows = await self._database.read(
+            """
+            SELECT id FROM tasks WHERE member_id = :member AND state = 'delivered' AND erased_at IS NULL ORDER BY id
+            """,
+            member=member_id,
+        )
+        return [row["id"] for row in rows]
+
     async def everything(self, member_id: int) -> AsyncIterator[Row]:
         """Every row that is about a member, each table's rows in the order they were written.
 

@@ -38,10 +38,10 @@ from pathlib import Path
 
 from bot.domain.errors import SetupError, StorageError
 from bot.domain.task import TaskState, restored
-from bot.vault import PLAIN
+from bot.vault import PLAIN, Vault
 from storage import events, migrate
 from storage.backup import TAKEN, check, discard, settle, stamp
-from storage.database import Transaction, connect, copy, only_process
+from storage.database import Transaction, connect, copy, must_open, only_process
 from storage.task_rows import FINAL_STATES, task_of
 
 _BESIDE = ("-wal", "-shm", "-journal")
@@ -62,7 +62,7 @@ class Restored:
     open: int
 
 
-async def restore(file: Path, database: Path, at: int) -> Restored:
+async def restore(file: Path, database: Path, at: int, vault: Vault = PLAIN) -> Restored:
     """Put a backup in the database's place; the former one is kept beside it.
 
     `AlreadyRunning` where a bot has the database; another `SetupError` where the file is no sound backup or anything
@@ -77,6 +77,7 @@ async def restore(file: Path, database: Path, at: int) -> Restored:
         if not await check(part, told_as=file, setting="restore"):
             await asyncio.to_thread(migrate.upgrade, part)
             await check(part, told_as=file, setting="restore")
+        await asyncio.to_thread(must_open, part, vault, told_as=file)
         taken_at, parked, left = await asyncio.to_thread(_prepare, part, at)
         kept = await asyncio.to_thread(_swap, part, path, at)
     except (OSError, sqlite3.OperationalError) as error:

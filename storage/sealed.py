@@ -2,6 +2,7 @@
 
 import logging
 import sqlite3
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,20 +65,32 @@ def row_type(vault: Vault) -> type[sqlite3.Row]:
 def must_open(tx: "Transaction", path: Path) -> list[str]:
     """Samples of the keys that are needed here, newest first; `SetupError` where the vault lacks one."""
     samples = _samples(tx)
-    if not all(sample == _PLAIN or tx.vault.opens(sample) for sample in samples):
-        found = "is not the one" if tx.vault.keyed else "is not set, though it needs the one"
-        raise SetupError(
-            f"DATA_KEY {found} that prompts and pictures in {path} are sealed with. Set that key; to change it, put "
-            "the new one before it, with a comma between. Nothing was changed."
-        )
+    must_have_all(samples, tx.vault, path)
     return samples
 
 
 def agree(tx: "Transaction", path: Path) -> None:
     """Note that the vault's first key is used from now on; `SetupError` as `must_open`."""
     samples = must_open(tx, path)
-    if tx.vault.keyed and not (samples and tx.vault.newest.opens(samples[0])):
-        _note(tx, [tx.vault.sample(), *(samples or [_PLAIN])])
+    if (noted := with_newest(samples, tx.vault)) != samples:
+        _note(tx, noted)
+
+
+def must_have_all(samples: Sequence[str], vault: Vault, path: Path) -> None:
+    """`SetupError` where the vault lacks a key that something there is sealed with."""
+    if not all(sample == _PLAIN or vault.opens(sample) for sample in samples):
+        found = "is another one" if vault.keyed else "is not set"
+        raise SetupError(
+            f"DATA_KEY {found}, but {path} was sealed with a key that is not here. Set that key, or with others of "
+            "yours behind the first: DATA_KEY=new,old. Nothing was changed."
+        )
+
+
+def with_newest(samples: Sequence[str], vault: Vault) -> list[str]:
+    """The same with one of the vault's first key before them, if it is not the first already."""
+    if not vault.keyed or (samples and vault.newest.opens(samples[0])):
+        return list(samples)
+    return [vault.sample(), *(samples or [_PLAIN])]
 
 
 class SealedStore:

@@ -290,10 +290,15 @@ def test_several_data_keys_may_stand_in_one_variable(tmp_path: Path) -> None:
     assert not read_settings({}).vault.keyed
 
 
-@pytest.mark.parametrize("text", [SECRET, "{key},", "{key}," + SECRET, "c2hvcnQ="])
+@pytest.mark.parametrize("text", [SECRET, "{key}," + SECRET, "c2hvcnQ="])
 def test_what_is_no_data_key_is_refused_without_being_told(text: str) -> None:
     text = text.format(key=new_key())
     said = refusal(DATA_KEY=text)
     assert "DATA_KEY: found" in said
     assert "`conch key` makes one." in said
     assert text not in said
+
+
+@pytest.mark.parametrize("text", ["{key},", ",,", "{key},,{key}"])
+def test_a_comma_too_many_is_told_as_such(text: str) -> None:
+    assert "DATA_KEY: found nothing where a key should be" in refusal(DATA_KEY=text.format(key=new_key()))

@@ -64,7 +64,7 @@ def test_nothing_stays_nothing() -> None:
 @pytest.mark.parametrize(
     ("key", "problem"),
     [
-        ("", "found a key of 0 bytes, need 32"),
+        ("", "a comma too many"),
         ("c2hvcnQ=", "found a key of 5 bytes, need 32"),
         ("correct horse battery staple", "found what is no key"),
         ("ünïcode", "found what is no key"),
@@ -74,8 +74,7 @@ def test_nothing_stays_nothing() -> None:
 def test_what_is_no_key_is_refused_without_being_repeated(key: str, problem: str) -> None:
     with pytest.raises(ValueError, match=problem) as refused:
         Vault([NEW, key])
-    assert "`conch key` makes one" in str(refused.value)
-    assert not key or key not in str(refused.value)
+    assert not key or ("`conch key` makes one" in str(refused.value) and key not in str(refused.value))
 
 
 def test_no_prompt_begins_like_something_sealed() -> None:

@@ -28,5 +28,6 @@ class Keeping:
     """What the operator chose: days, and whom to ask."""
 
     prompts_days: int
+    pictures_days: int
     clips_days: int
     contact: str | None = None

@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, and folders that take none just now."""
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,3 +66,11 @@ def arriving(target: Path, *, surely: bool = True) -> Iterator[Path]:
             part.replace(target)
     finally:
         discard(part)
+
+
+def write_whole(file: Path, data: bytes) -> None:
+    """Whole or not at all, and on disk when this returns; `StorageError` where that fails."""
+    with arriving(file) as part, on_disk(file), part.open("wb") as to:
+        to.write(data)
+        to.flush()
+        os.fsync(to.fileno())

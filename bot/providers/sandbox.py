@@ -107,7 +107,7 @@ class Sandbox(OneByOne):
         self._submitting = asyncio.Lock()
         self._swept_at = clock()
         folder.mkdir(parents=True, exist_ok=True)
-        self._sweep()
+        self._sweep(at_start=True)
 
     def request(self, job: Job) -> bytes:
         body = {
@@ -273,7 +273,7 @@ class Sandbox(OneByOne):
     def _write(self, record: _Record) -> None:
         self._vault.write(self._folder / f"{record.job_id}.json", record.model_dump_json().encode())
 
-    def _sweep(self) -> None:
+    def _sweep(self, *, at_start: bool = False) -> None:
         """Remove finished jobs after a day, forgotten ones after a week, and what killed processes left."""
         now = self._swept_at = self._clock()
         for path in self._folder.glob("sandbox-*.json"):
@@ -287,7 +287,8 @@ class Sandbox(OneByOne):
         for path in self._folder.iterdir():
             stray = path.suffix == PART or (path.suffix == ".mp4" and not path.with_suffix(".json").exists())
             with contextlib.suppress(FileNotFoundError):
-                if stray and now - path.stat().st_mtime * 1000 > _KEPT_MS:
+                old = now - path.stat().st_mtime * 1000 > _KEPT_MS
+                if (stray and old) or (at_start and path.suffix == PART):
                     path.unlink()
 
     def _copy(self, url: str, to: Path) -> None:

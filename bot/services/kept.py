@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from bot.domain.errors import BotError, StorageError
+from bot.domain.errors import BotError, StorageError, Unreadable
 from bot.domain.task import FINAL, Task, TaskState
 from bot.media import clips
 from bot.media.clips import ClipInfo
@@ -54,9 +54,19 @@ class Kept:
             await asyncio.to_thread(discard, frame)
 
     async def end_of(self, task: Task) -> Path | None:
-        """The picture of a clip's last frame, where it is still there."""
+        """The picture of a clip's last frame, where it is still there and can be read."""
         end = self._end(task)
-        return end if await asyncio.to_thread(end.exists) else None
+        return end if await self.can_be_read(end) else None
+
+    async def can_be_read(self, picture: Path) -> bool:
+        try:
+            await asyncio.to_thread(self._vault.must_read, picture)
+        except FileNotFoundError:
+            return False
+        except Unreadable as error:
+            log.error("%s is not used: %s", picture, error)  # noqa: TRY400 - not a bug
+            return False
+        return True
 
     async def take_end(self, task: Task, clip: Path) -> Path:
         """Keep the last frame of a clip; `NotAVideo` or a `StorageError` where that fails."""

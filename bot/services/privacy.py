@@ -57,14 +57,14 @@ class Privacy:
         retention: Retention,
         keeping: Keeping,
         *,
-        clips: Path,
+        folder: Path,
         clock: Clock,
         vault: Vault = PLAIN,
     ) -> None:
         self._store = store
         self._retention = retention
         self._keeping = keeping
-        self._clips = clips
+        self._clips, self._ends = folder / "clips", folder / "ends"
         self._clock = clock
         self._vault = vault
         self._exporting: set[int] = set()
@@ -72,8 +72,7 @@ class Privacy:
         self._turn = asyncio.Lock()
 
     async def overview(self, member_id: int) -> Overview:
-        paths = [Path(path) for path in await self._store.frames(member_id)]
-        pictures = await asyncio.to_thread(_existing, paths)
+        pictures = await self._pictures(member_id)
         return Overview(await self._store.holdings(member_id), len(pictures), self._keeping)
 
     async def erase(self, member_id: int) -> Erased:
@@ -132,7 +131,7 @@ class Privacy:
                 continue  # erased or handed over since it was found
             except Unreadable as error:
                 log.error("%s is not in an export: %s", path, error)  # noqa: TRY400 - not a bug
-                continue
+                data = None
             if data is None:
                 left_out.append(name)
             else:
@@ -140,12 +139,18 @@ class Privacy:
 
     async def _files(self, member_id: int) -> list[tuple[str, Path]]:
         """Pictures and waiting clips that are there, with their names in an export."""
-        frames = [Path(path) for path in await self._store.frames(member_id)]
+        pictures = await self._pictures(member_id)
         clips = [self._clips / f"{task_id}.mp4" for task_id in await self._store.uncollected(member_id)]
         return [
-            *((f"pictures/{path.name}", path) for path in await asyncio.to_thread(_existing, frames)),
+            *((f"pictures/{path.name}", path) for path in pictures),
             *((f"clips/{path.name}", path) for path in await asyncio.to_thread(_existing, clips)),
         ]
+
+    async def _pictures(self, member_id: int) -> list[Path]:
+        """Those that clips were made of, and the last frames of clips, as far as they are there."""
+        frames = [Path(path) for path in await self._store.frames(member_id)]
+        ends = [self._ends / f"{task_id}.png" for task_id in await self._store.delivered(member_id)]
+        return await asyncio.to_thread(_existing, [*frames, *ends])
 
     def _read(self, path: Path) -> bytes | None:
         """None where it is too large for a part. Takes long: in a thread."""

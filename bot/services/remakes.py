@@ -74,7 +74,7 @@ class Remakes:
 
     async def pictures(self, task: Task) -> tuple[Attachment, ...]:
         """The pictures a clip was made of; `Refusal` where they are gone."""
-        found = await self._kept.pictures(task)
+        found = [one for one in await self._kept.pictures(task) if await self._kept.can_be_read(one)]
         if len(found) < _PICTURES[task.mode]:
             raise Refusal(_pictures_gone(task))
         return tuple(map(_kept, found))

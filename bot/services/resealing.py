@@ -5,13 +5,16 @@ import logging
 from pathlib import Path
 
 from bot.domain.errors import Unreadable
+from bot.media.files import write_whole
 from bot.vault import Vault
-from storage.sealed import SealedStore
+from storage.sealed import SealedStore, must_have_all, with_newest
 
 log = logging.getLogger(__name__)
 
 #: Below the data folder; the sandbox's own JSON holds prompts.
 _SEALED_FILES = ("frames/*.jpg", "frames/drafts/*.jpg", "ends/*.png", "sandbox/*.json")
+#: Samples of the keys that these are sealed with, the newest first. A restored database may be older than they are.
+_KEYS = "sealed-with"
 
 
 class Resealing:
@@ -23,14 +26,33 @@ class Resealing:
         self._vault = vault
 
     async def run(self) -> None:
-        """`StorageError` where it cannot be done, such as with a full disk: then the older keys are needed still."""
-        if not await self._store.pending():
-            return
-        log.info("sealing prompts and pictures with the first DATA_KEY; this may take a while")
-        rows = await self._store.reseal()
-        files = await asyncio.to_thread(self._reseal_files)
-        await self._store.done()
-        log.info("sealed %d rows and %d files; keys after the first are not needed any more", rows, files)
+        """`SetupError` where a key is missing that files are sealed with.
+
+        `StorageError` where it cannot be done, such as with a full disk: then the older keys are needed still.
+        """
+        samples = await asyncio.to_thread(self._agree)
+        if len(samples) > 1 or await self._store.pending():
+            log.info("sealing prompts and pictures with the first DATA_KEY; this may take a while")
+            rows = await self._store.reseal()
+            files = await asyncio.to_thread(self._reseal_files)
+            await self._store.done()
+            await asyncio.to_thread(self._note, samples[:1])
+            log.info(
+                "sealed %d rows and %d files; older keys are needed for older backups alone", rows, files
+            )
+
+    def _agree(self) -> list[str]:
+        """The samples of the keys in use, noted before anything is sealed with the newest."""
+        file = self._folder / _KEYS
+        known = file.read_text("utf-8").splitlines() if file.exists() else []
+        must_have_all(known, self._vault, self._folder)
+        if (samples := with_newest(known, self._vault)) != known:
+            self._note(samples)
+        return samples
+
+    def _note(self, samples: list[str]) -> None:
+        if samples:
+            write_whole(self._folder / _KEYS, "\n".join(samples).encode())
 
     def _reseal_files(self) -> int:
         # What begins with a dot was left by a crash, and goes at every start.
@@ -40,10 +62,12 @@ class Resealing:
             for file in self._folder.glob(pattern)
             if not file.name.startswith(".")
         ]
+        sealed = 0
         for file in found:
             try:
                 self._vault.seal_file(file)
+                sealed += 1
             except Unreadable as error:
                 # No key that is here opens it, so nothing is lost by going on.
                 log.error("%s stays as it is: %s", file, error)  # noqa: TRY400 - not a bug
-        return len(found)
+        return sealed

@@ -15,6 +15,7 @@ from bot.domain.task import Task, TaskState
 from bot.posting.board import EDIT_SECONDS
 from bot.services import privacy
 from storage.privacy import PrivacyStore
+from tests.cogs.clips import posted
 from tests.cogs.fixtures import Open
 from tests.cogs.forging import press
 from tests.cogs.limiting import limited
@@ -131,7 +132,8 @@ async def test_show_counts_what_there_is_and_says_for_how_long(open_bot: Open) -
         "**1 rule** that admins set about you",
         "**0 limits** that admins set about you",
         "**1 line** in the record",
-        "prompts, pictures and notes 90 days from when you asked; clips that nobody collects 1 day;",
+        "prompts and notes 90 days from when you asked; pictures 30 days after their clip; clips that nobody",
+        "collects 1 day;",
         "`/privacy export`",
         "`/privacy erase`",
         "**Operator:** ada@example.com",
@@ -192,6 +194,15 @@ async def test_pictures_and_waiting_clips_lie_beside_the_data(scene: Scene) -> N
     assert json.loads(inside["data-1.json"])["tasks"][1]["first_frame_path"] == frame.name
 
 
+async def test_the_last_frame_of_a_clip_is_among_the_pictures(scene: Scene, real_clip: bytes) -> None:
+    task = await posted(scene, real_clip)
+    assert "**1 picture** on disk" in told(await ask(scene, "show"))
+    inside = unpacked(files(scene, await ask(scene, "export")))
+    assert inside[f"pictures/{task.id}.png"].startswith(b"\x89PNG")
+    await erase(scene)
+    assert "picture** on disk" not in told(await ask(scene, "show"))
+
+
 async def test_what_is_too_much_for_a_file_comes_in_parts(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +216,9 @@ async def test_what_is_too_much_for_a_file_comes_in_parts(
     assert len(parts) > 1
     assert all(len(data) < 4000 for data in parts.values())
     assert len((await exported(scene))["tasks"]) == 5
-    assert "Too large for Discord and not in the export: `clips/" in result.followups[-1].content
+    assert (
+        "they are too large for Discord or cannot be read any more: `clips/" in result.followups[-1].content
+    )
 
 
 async def test_more_than_an_answer_holds_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +243,7 @@ async def test_more_than_an_answer_holds_is_told(scene: Scene, monkeypatch: pyte
 async def test_a_member_has_one_export_at_a_time(scene: Scene) -> None:
     await scene.video()
     store = PrivacyStore(scene.app.database)
-    own = privacy.Privacy(store, scene.app.retention, Keeping(1, 1), clips=scene.folder, clock=scene.now)
+    own = privacy.Privacy(store, scene.app.retention, Keeping(1, 1, 1), folder=scene.folder, clock=scene.now)
     async with aclosing(own.export(scene.alice.id, left_out=[])) as first:
         await anext(first)
         with pytest.raises(Refusal, match="Your export is being made already"):

@@ -12,7 +12,9 @@ from pydantic import SecretStr
 from bot.domain.errors import SetupError, StorageError
 from bot.domain.task import TaskState
 from bot.vault import MARK, Vault, new_key
+from storage.backup import take
 from storage.database import Transaction
+from storage.restore import restore
 from tests.cogs.clips import BOTH, FIRST, click, delivered, fill_in, posted
 from tests.cogs.fixtures import Open
 from tests.cogs.moderators import asked
@@ -148,7 +150,7 @@ async def test_no_start_without_the_key(open_bot: Open, keys: tuple[SecretStr, .
         await scene.video(prompt=SECRET)
         await scene.stop_app()
         scene.changes["data_keys"] = keys
-        with pytest.raises(SetupError, match="that prompts and pictures in"):
+        with pytest.raises(SetupError, match="was sealed with a key that is not here"):
             await scene.start_app()
         scene.changes["data_keys"] = (NEW,)
         await scene.start_app()
@@ -265,3 +267,55 @@ async def test_what_a_crash_left_open_among_the_drafts_goes_at_the_next_start(op
         await scene.app.engine.recover()
         assert in_plain(scene) == []
         assert len(kept(scene)) == 4
+
+
+# ------------------------------------------------------------------- restored
+
+
+async def test_a_restored_database_needs_the_key_of_the_pictures_too(
+    open_bot: Open, real_clip: bytes, tmp_path: Path
+) -> None:
+    """The backup is older than the last change of the key."""
+    async with open_bot(data_keys=(OLD,)) as scene:
+        task = await posted(scene, real_clip, "image", prompt=SECRET, **FIRST)
+        backup = await take(scene.settings.database, tmp_path / "backups", scene.now(), keep=3)
+        await scene.restart(data_keys=(NEW, OLD))
+        await scene.stop_app()
+        with pytest.raises(SetupError, match="DATA_KEY is another one"):
+            await restore(backup, scene.settings.database, scene.now(), Vault([NEW.get_secret_value()]))
+        await restore(backup, scene.settings.database, scene.now(), Vault([OLD.get_secret_value()]))
+        scene.changes["data_keys"] = (OLD,)
+        with pytest.raises(SetupError, match="data was sealed with a key that is not here"):
+            await scene.start_app()
+        await scene.stop_app()
+        await scene.restart(data_keys=(NEW, OLD))
+        assert Vault([NEW.get_secret_value()]).read(kept(scene)[1]).startswith(_PICTURES)
+        await click(scene, task, "Again")
+        assert (await delivered(scene)).prompt == SECRET
+
+
+async def test_pictures_sealed_after_a_backup_need_their_key_too(open_bot: Open, tmp_path: Path) -> None:
+    async with open_bot() as scene:
+        backup = await take(scene.settings.database, tmp_path / "backups", scene.now(), keep=3)
+        await scene.restart(data_keys=(NEW,))
+        await scene.stop_app()
+        await restore(backup, scene.settings.database, scene.now())
+        scene.changes["data_keys"] = ()
+        with pytest.raises(SetupError, match="DATA_KEY is not set"):
+            await scene.start_app()
+        await scene.stop_app()
+        scene.changes["data_keys"] = (NEW,)
+        await scene.start_app()
+
+
+async def test_a_picture_that_no_key_opens_is_told_as_gone_by_the_buttons(
+    open_bot: Open, real_clip: bytes
+) -> None:
+    async with open_bot(data_keys=(NEW,)) as scene:
+        task = await posted(scene, real_clip, "image", prompt=SECRET, **FIRST)
+        end, first = kept(scene)
+        damage(first)
+        damage(end)
+        assert "The picture of this clip can no longer be had." in told(await click(scene, task, "Again"))
+        await fill_in(scene, await click(scene, task, "Continue"), prompt="it dives")
+        assert (await delivered(scene)).parent_id == task.id

@@ -309,7 +309,8 @@ async def test_old_files_go(folder: Path, time: Time) -> None:
     before = listed(folder)
     time.now += 24 * HOUR
     Sandbox(folder, clock=time)
-    assert listed(folder) == before
+    # An encoder may have outlived its bot: what it has not finished goes at once.
+    assert listed(folder) == [name for name in before if not name.endswith(".part")]
     time.now += 1
     await first.submit(first.request(job("!never")), key="new")
     assert listed(folder) == ["sandbox-new.json", "sandbox-open.json"]

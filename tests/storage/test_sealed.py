@@ -125,7 +125,7 @@ async def test_what_is_empty_stays_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("keys", "found"),
-    [([], "DATA_KEY is not set, though it needs the one"), ([OLD], "DATA_KEY is not the one")],
+    [([], "DATA_KEY is not set, but"), ([OLD], "DATA_KEY is another one, but")],
 )
 async def test_without_the_key_the_start_is_refused_and_nothing_written(
     tmp_path: Path, keys: list[str], found: str
@@ -136,7 +136,7 @@ async def test_without_the_key_the_start_is_refused_and_nothing_written(
     with pytest.raises(SetupError, match=found) as refused:
         async with open_database(path, Vault(keys)):
             pass
-    assert "put the new one before it, with a comma between. Nothing was changed." in str(refused.value)
+    assert "DATA_KEY=new,old. Nothing was changed." in str(refused.value)
     with pytest.raises(SetupError, match=found):
         examine(path, Vault(keys))
     assert path.read_bytes() == before
@@ -150,7 +150,7 @@ async def test_until_all_is_brought_over_both_keys_are_needed(tmp_path: Path) ->
     await reseal(path, Vault([OLD]))
     await write(path, Vault([NEW, OLD]), 2)
     for one in (OLD, NEW):
-        with pytest.raises(SetupError, match="DATA_KEY is not the one"):
+        with pytest.raises(SetupError, match="DATA_KEY is another one, but"):
             examine(path, Vault([one]))
     assert await reseal(path, Vault([NEW, OLD])) == 6
     assert (await known(path, Vault([NEW]), 1))[0] == f"{SECRET} 1"
@@ -207,7 +207,7 @@ async def test_an_update_asks_for_the_key_before_it_changes_anything(
     monkeypatch.setattr(migrate, "pending", lambda *_: True)
     monkeypatch.setattr(migrate, "upgrade", lambda _: pytest.fail("it was changed"))
     for opened in (lambda: examine(path, Vault([OLD])), lambda: asyncio.run(open_and_leave(path))):
-        with pytest.raises(SetupError, match="DATA_KEY is not the one"):
+        with pytest.raises(SetupError, match="DATA_KEY is another one, but"):
             await asyncio.to_thread(opened)
 
 
