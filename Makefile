@@ -31,7 +31,9 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 
 bench: $(VENV)/.dev
-	@for one in storage engine forecast fit load; do $(BIN)/python -m benchmarks.$$one || exit 1; done
+	@missed=; for one in storage engine forecast fit load; do \
+	  $(BIN)/python -m benchmarks.$$one || missed="$$missed $$one"; done; \
+	  if [ -n "$$missed" ]; then echo "a floor was missed:$$missed"; exit 1; fi
 
 words: $(VENV)/.dev
 	$(BIN)/python -m tools.words

@@ -1,7 +1,7 @@
 """How long a clip too large for a message takes to fit, how near it comes to the limit, and in how much memory.
 
-`python -m benchmarks.fit` prints a table; exit code 1 where a file ends above its limit or the first case takes more
-than six seconds, which two free cores need not.
+`python -m benchmarks.fit` prints a table; exit code 1 where a file ends above its limit. The first case should take
+about six seconds on two free cores; no time fails the build, as a busy machine would decide it.
 """
 
 import asyncio
@@ -18,7 +18,6 @@ from bot.media import clips, fit
 from tests.media.films import film
 
 MIB = 2**20
-SECONDS = 6.0
 X265 = {"preset": "ultrafast", "x265-params": "log-level=none"}
 
 
@@ -46,7 +45,7 @@ CASES = (
 
 
 async def run(case: Case, folder: Path) -> bool:
-    """Print one line; whether the file fits, and came in time where there is one."""
+    """Print one line; whether the file fits."""
     source = await asyncio.to_thread(film, folder / "source.mp4", size=(1920, 1080), **case.made)
     info = await clips.probe(source)
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
@@ -58,7 +57,7 @@ async def run(case: Case, folder: Path) -> bool:
         f"{case.name:24} {info.bytes / 1e6:7.1f} {size / 1e6:7.2f} {size / case.limit:7.1%} {found.height:6}"
         f" {took:7.1f} {cpu:7.1f} {after.ru_maxrss / 1024:8.0f}"
     )
-    return size <= case.limit and (case is not CASES[0] or took <= SECONDS)
+    return size <= case.limit
 
 
 async def main() -> int:
