@@ -11,9 +11,10 @@ from pathlib import Path
 
 from bot.domain.books import disagreements
 from bot.domain.errors import SetupError, StorageError
-from storage import migrate
+from bot.vault import PLAIN
+from storage import marks, migrate
 from storage.books import BookStore
-from storage.database import copy, open_reader
+from storage.database import Transaction, copy, open_reader
 
 #: When the copy was begun, milliseconds since 1970: nothing that is missing in it happened before.
 TAKEN = "backed up at"
@@ -64,13 +65,7 @@ def _write(database: Path, part: Path, at: int) -> None:
     copy(database, part)
     with closing(sqlite3.connect(part, isolation_level=None)) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
-            connection.execute(
-                """
-                INSERT INTO marks (name, value) VALUES (:name, :value)
-                ON CONFLICT (name) DO UPDATE SET value = excluded.value
-                """,
-                {"name": TAKEN, "value": str(at)},
-            )
+            marks.put(Transaction(connection, PLAIN), TAKEN, str(at))
 
 
 async def check(file: Path, *, told_as: Path, setting: str) -> bool:

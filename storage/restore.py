@@ -39,7 +39,7 @@ from pathlib import Path
 from bot.domain.errors import SetupError, StorageError
 from bot.domain.task import TaskState, restored
 from bot.vault import PLAIN, Vault
-from storage import events, migrate
+from storage import events, marks, migrate
 from storage.backup import TAKEN, check, discard, settle, stamp
 from storage.database import Transaction, connect, copy, must_open, only_process
 from storage.task_rows import FINAL_STATES, task_of
@@ -148,9 +148,8 @@ def _reconcile(tx: Transaction, at: int) -> tuple[int, int, int]:
 
 def _taken_at(tx: Transaction) -> int:
     """When the backup was made; of a copy made by other means the last that it knows of."""
-    mark = tx.one("SELECT value FROM marks WHERE name = :name", name=TAKEN)
-    if mark is not None:
-        return int(mark["value"])
+    if (mark := marks.get(tx, TAKEN)) is not None:
+        return int(mark)
     last = tx.one("SELECT COALESCE(MAX(at), 0) AS at FROM task_events")
     return int(last["at"]) if last else 0
 

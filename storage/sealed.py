@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.domain.errors import SetupError, Unreadable
 from bot.vault import LOST, Vault
+from storage import marks
 
 if TYPE_CHECKING:
     from storage.database import Database, Transaction
@@ -135,16 +136,8 @@ def _reseal(
 
 
 def _samples(tx: "Transaction") -> list[str]:
-    row = tx.one("SELECT value FROM marks WHERE name = :name", name=_KEYS)
-    return row["value"].splitlines() if row else []
+    return (marks.get(tx, _KEYS) or "").splitlines()
 
 
 def _note(tx: "Transaction", samples: list[str]) -> None:
-    tx.run(
-        """
-        INSERT INTO marks (name, value) VALUES (:name, :value)
-        ON CONFLICT (name) DO UPDATE SET value = excluded.value
-        """,
-        name=_KEYS,
-        value="\n".join(samples),
-    )
+    marks.put(tx, _KEYS, "\n".join(samples))
