@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from bot.domain.errors import Unreadable
+from bot.domain.errors import SetupError, Unreadable
 from bot.media.files import PART, arriving, discard, on_disk, write_whole
 
 if TYPE_CHECKING:
-    from cryptography.fernet import Fernet, MultiFernet
+    from cryptography.fernet import MultiFernet
 
 #: Begins whatever is sealed. No prompt, JSON, JPEG or PNG does: prompts lose their control characters.
 MARK = b"\x01"
@@ -24,6 +24,8 @@ MARK = b"\x01"
 LOST = MARK.decode()
 _KEY_BYTES = 32
 _SAMPLE = b"conch"
+#: Stands in the place of a sample for what was written before there was a key.
+_PLAIN = "plain"
 
 
 class Vault:
@@ -44,15 +46,9 @@ class Vault:
         return bool(self._keys)
 
     @cached_property
-    def _first(self) -> "Fernet":
+    def _lock(self) -> "MultiFernet":
         # Thirty milliseconds that a start without a key does not spend.
-        from cryptography.fernet import Fernet  # noqa: PLC0415
-
-        return Fernet(self._keys[0])
-
-    @cached_property
-    def _each(self) -> "MultiFernet":
-        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415 - as above
+        from cryptography.fernet import Fernet, MultiFernet  # noqa: PLC0415
 
         return MultiFernet([Fernet(key) for key in self._keys])
 
@@ -60,7 +56,7 @@ class Vault:
 
     def seal(self, plain: bytes) -> bytes:
         """Nothing stays nothing."""
-        return MARK + self._first.encrypt(plain) if self.keyed and plain else plain
+        return MARK + self._lock.encrypt(plain) if self.keyed and plain else plain
 
     def open(self, kept: bytes) -> bytes:
         """`Unreadable` for what no key opens."""
@@ -71,7 +67,7 @@ class Vault:
         from cryptography.fernet import InvalidToken  # noqa: PLC0415 - as above
 
         try:
-            return self._each.decrypt(kept[len(MARK) :])
+            return self._lock.decrypt(kept[len(MARK) :])
         except InvalidToken as error:
             raise _unreadable() from error
 
@@ -93,10 +89,20 @@ class Vault:
         except Unreadable:
             return False
 
-    @property
-    def newest(self) -> "Vault":
-        """With the first key alone."""
-        return Vault(self._keys[:1])
+    def must_open_all(self, samples: Sequence[str], path: Path) -> None:
+        """`SetupError` where a key is missing that something there is sealed with."""
+        if not all(sample == _PLAIN or self.opens(sample) for sample in samples):
+            found = "is another one" if self.keyed else "is not set"
+            raise SetupError(
+                f"DATA_KEY {found}, but {path} was sealed with a key that is not here. Set that key, or with others "
+                "of yours behind the first: DATA_KEY=new,old. Nothing was changed."
+            )
+
+    def with_newest(self, samples: Sequence[str]) -> list[str]:
+        """The same with one of the first key before them, if it is not the first already."""
+        if not self.keyed or (samples and Vault(self._keys[:1]).opens(samples[0])):
+            return list(samples)
+        return [self.sample(), *(samples or [_PLAIN])]
 
     # -------------------------------------------------------------------- files
 

@@ -2,12 +2,11 @@
 
 import logging
 import sqlite3
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bot.domain.errors import SetupError, Unreadable
+from bot.domain.errors import Unreadable
 from bot.vault import LOST, Vault
 from storage import marks
 
@@ -37,8 +36,6 @@ _PASSES = (
 )
 #: Under this name: a sample of each key that something may be sealed with, the newest first.
 _KEYS = "sealed with"
-#: Stands there for what was written before there was a key.
-_PLAIN = "plain"
 
 
 def row_type(vault: Vault) -> type[sqlite3.Row]:
@@ -66,32 +63,15 @@ def row_type(vault: Vault) -> type[sqlite3.Row]:
 def must_open(tx: "Transaction", path: Path) -> list[str]:
     """Samples of the keys that are needed here, newest first; `SetupError` where the vault lacks one."""
     samples = _samples(tx)
-    must_have_all(samples, tx.vault, path)
+    tx.vault.must_open_all(samples, path)
     return samples
 
 
 def agree(tx: "Transaction", path: Path) -> None:
     """Note that the vault's first key is used from now on; `SetupError` as `must_open`."""
     samples = must_open(tx, path)
-    if (noted := with_newest(samples, tx.vault)) != samples:
+    if (noted := tx.vault.with_newest(samples)) != samples:
         _note(tx, noted)
-
-
-def must_have_all(samples: Sequence[str], vault: Vault, path: Path) -> None:
-    """`SetupError` where the vault lacks a key that something there is sealed with."""
-    if not all(sample == _PLAIN or vault.opens(sample) for sample in samples):
-        found = "is another one" if vault.keyed else "is not set"
-        raise SetupError(
-            f"DATA_KEY {found}, but {path} was sealed with a key that is not here. Set that key, or with others of "
-            "yours behind the first: DATA_KEY=new,old. Nothing was changed."
-        )
-
-
-def with_newest(samples: Sequence[str], vault: Vault) -> list[str]:
-    """The same with one of the vault's first key before them, if it is not the first already."""
-    if not vault.keyed or (samples and vault.newest.opens(samples[0])):
-        return list(samples)
-    return [vault.sample(), *(samples or [_PLAIN])]
 
 
 class SealedStore:
@@ -129,7 +109,7 @@ def _reseal(
     rows = tx.all(select, after=after, most=most)
     for row in rows:
         plain = row[row.keys()[1]]
-        if plain not in {LOST, None}:
+        if plain and plain != LOST:
             value = tx.vault.seal_text(plain) if isinstance(plain, str) else tx.vault.seal(plain)
             tx.run(update, id=row[0], value=value)
     return [row[0] for row in rows]

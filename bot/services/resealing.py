@@ -7,7 +7,7 @@ from pathlib import Path
 from bot.domain.errors import Unreadable
 from bot.media.files import write_whole
 from bot.vault import Vault
-from storage.sealed import SealedStore, must_have_all, with_newest
+from storage.sealed import SealedStore
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class Resealing:
         """The samples of the keys in use, noted before anything is sealed with the newest."""
         file = self._folder / _KEYS
         known = file.read_text("utf-8").splitlines() if file.exists() else []
-        must_have_all(known, self._vault, self._folder)
-        if (samples := with_newest(known, self._vault)) != known:
+        self._vault.must_open_all(known, self._folder)
+        if (samples := self._vault.with_newest(known)) != known:
             self._note(samples)
         return samples
 
@@ -55,15 +55,8 @@ class Resealing:
             write_whole(self._folder / _KEYS, "\n".join(samples).encode())
 
     def _reseal_files(self) -> int:
-        # What begins with a dot was left by a crash, and goes at every start.
-        found = [
-            file
-            for pattern in _SEALED_FILES
-            for file in self._folder.glob(pattern)
-            if not file.name.startswith(".")
-        ]
         sealed = 0
-        for file in found:
+        for file in [file for pattern in _SEALED_FILES for file in self._folder.glob(pattern)]:
             try:
                 self._vault.seal_file(file)
                 sealed += 1
