@@ -1,6 +1,5 @@
 """Looks whether a downloaded file is a playable video, and where it would play."""
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -8,7 +7,6 @@ from pathlib import Path
 from bot.domain.errors import NotAVideo
 from bot.domain.language import kept
 from bot.media import child
-from bot.media.files import arriving
 
 _CPU_SECONDS = 30
 _SECONDS = 60.0
@@ -59,21 +57,18 @@ class ClipInfo:
 async def probe(path: Path, *, end: Path | None = None) -> ClipInfo:
     """Decode the first frame and the end in a child process. `NotAVideo` tells what was found instead.
 
-    The last frame is written to `end`, a PNG, where that can be done.
+    The last frame is written to `end`, a PNG, where that can be done; a child that dies may leave a part of it.
     """
-    with nullcontext() if end is None else arriving(end, surely=False) as part:
-        try:
-            answer = await child.run(
-                "clip",
-                {"source": str(path), "end": part and str(part)},
-                cpu_seconds=_CPU_SECONDS,
-                memory_bytes=_MEMORY,
-                seconds=_SECONDS,
-            )
-        except child.ChildFailed as error:
-            raise NotAVideo(
-                kept("The file could not be read as a video: {problem}.", problem=error)
-            ) from error
-        if "refused" in answer:
-            raise NotAVideo(kept("The file is no playable video: {problem}.", problem=answer["refused"]))
+    try:
+        answer = await child.run(
+            "clip",
+            {"source": str(path), "end": end and str(end)},
+            cpu_seconds=_CPU_SECONDS,
+            memory_bytes=_MEMORY,
+            seconds=_SECONDS,
+        )
+    except child.ChildFailed as error:
+        raise NotAVideo(kept("The file could not be read as a video: {problem}.", problem=error)) from error
+    if "refused" in answer:
+        raise NotAVideo(kept("The file is no playable video: {problem}.", problem=answer["refused"]))
     return ClipInfo(**answer)

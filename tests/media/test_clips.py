@@ -1,5 +1,6 @@
 """Downloaded clips: a video is told from everything else by decoding it in a child process."""
 
+import errno
 import os
 import struct
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from bot.domain.catalog import Format, Mode
 from bot.domain.errors import NotAVideo
 from bot.media import child
 from bot.media.clips import ClipInfo, probe
+from bot.media.jobs import clip as job
 from bot.media.jobs.lettering import plain
 from bot.media.paint import PaintOrder, paint
 from tests.media.colours import frames
@@ -89,6 +91,17 @@ async def test_its_last_frame_comes_with_it(tmp_path: Path, count: int) -> None:
     wanted = frames(made)[-1].reformat(format="rgb24").to_image()
     assert ImageChops.difference(found, wanted).getbbox() is None
     assert sorted(listed(tmp_path)) == ["clip.mp4", "end.png"]
+
+
+def test_a_full_disk_leaves_no_part_of_a_last_frame(
+    tmp_path: Path, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("bot.media.jobs.still.os.fsync", full)
+    assert job.run(str(clip), str(tmp_path / "end.png"))["width"] == 320
+    assert listed(tmp_path) == []
 
 
 async def test_a_last_frame_that_cannot_be_written_is_no_fault_of_the_clip(

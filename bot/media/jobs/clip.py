@@ -1,7 +1,7 @@
 """Looks whether a file is a playable video, by decoding its first frame and its last half second."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,8 +46,11 @@ def run(source: str, end: str | None = None) -> dict[str, Any]:
             )
         ) from error
     if end:
-        with suppress(OSError, MemoryError, av.FFmpegError):
+        try:
             still.save(last, Path(end))
+        except (OSError, MemoryError, av.FFmpegError):
+            # A part of a picture, as a full disk leaves it, is none.
+            Path(end).unlink(missing_ok=True)
     return found | {
         "bytes": path.stat().st_size,
         "container": kinds.container(head),
