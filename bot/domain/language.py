@@ -7,7 +7,6 @@ The reader is set once, where an interaction or a task comes in, and everything 
 import contextlib
 import gettext
 import io
-import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from functools import lru_cache
@@ -97,8 +96,8 @@ def _read(language: str) -> _Catalogue:
     packed.seek(0)
     notes = (str(message.id) for message in catalogue if message.context == KEPT)
     # The most particular first: of two that fit, the one with more words of its own is meant.
-    ordered = sorted(notes, key=lambda note: -len(re.sub(r"\{[^}]*\}", "", note)))
-    return _Catalogue(gettext.GNUTranslations(packed), tuple(map(_Pattern.of, ordered)))
+    ordered = sorted(map(_Pattern.of, notes), key=lambda note: -sum(map(len, note.pieces)))
+    return _Catalogue(gettext.GNUTranslations(packed), tuple(ordered))
 
 
 def language_of(locale: str) -> str:
