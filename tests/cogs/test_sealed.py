@@ -15,24 +15,23 @@ from bot.vault import MARK, Vault, new_key
 from storage.backup import take
 from storage.database import Transaction
 from storage.restore import restore
+from tests import at_rest
+from tests.at_rest import PICTURES
 from tests.cogs.clips import BOTH, FIRST, click, delivered, fill_in, posted
 from tests.cogs.fixtures import Open
 from tests.cogs.moderators import asked
 from tests.cogs.pictures import picture
 from tests.cogs.scene import Scene, told
-from tests.cogs.test_privacy import ask, exported, files, on_disk, unpacked
+from tests.cogs.test_privacy import ask, exported, files, unpacked
 from tests.cogs.test_shapes import WIDE, offered
 
 OLD, NEW = SecretStr(new_key()), SecretStr(new_key())
 SECRET = "the whale's secret name is Ambergris"
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG")
 
 
 def in_plain(scene: Scene) -> list[str]:
-    """Files that tell a prompt or show a picture, also those on their way."""
-    files = [file for file in scene.settings.data_dir.rglob("*") if file.is_file()]
-    shown = [file.name for file in files if file.read_bytes().startswith(_PICTURES)]
-    return on_disk(scene.folder, b"Ambergris") + shown
+    """Files that tell a prompt or show a picture."""
+    return at_rest.in_plain(scene.folder, "Ambergris")
 
 
 def kept(scene: Scene) -> list[Path]:
@@ -44,6 +43,12 @@ def damage(file: Path) -> None:
     data = bytearray(file.read_bytes())
     data[60] ^= 1
     file.write_bytes(data)
+
+
+async def asked_without_address(scene: Scene) -> None:
+    """For a clip whose picture stands nowhere, so that its provider gets the picture itself."""
+    await scene.video("image", prompt=SECRET, **FIRST)
+    await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET first_frame_url = NULL"))
 
 
 async def damage_prompt(scene: Scene) -> None:
@@ -98,13 +103,9 @@ async def test_the_sandbox_keeps_its_orders_sealed(open_bot: Open) -> None:
         assert in_plain(scene) == []
 
 
-async def test_a_provider_that_gets_the_picture_itself_gets_it_open(
-    open_bot: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.posting.board.frame_urls", lambda _: ())
+async def test_a_provider_that_gets_the_picture_itself_gets_it_open(open_bot: Open) -> None:
     async with open_bot(data_keys=(NEW,)) as scene:
-        await scene.video("image", prompt=SECRET, **FIRST)
-        await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET first_frame_url = NULL"))
+        await asked_without_address(scene)
         await scene.step()
         (order,) = scene.standin.sent("POST")
         sent = json.loads(order.body)["input"]
@@ -188,13 +189,9 @@ async def test_a_prompt_that_no_key_opens_fails_alone_and_gives_its_hold_back(
         assert fine.state is TaskState.DELIVERED
 
 
-async def test_a_picture_that_no_key_opens_fails_its_clip_as_one_that_is_gone(
-    open_bot: Open, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("bot.posting.board.frame_urls", lambda _: ())
+async def test_a_picture_that_no_key_opens_fails_its_clip_as_one_that_is_gone(open_bot: Open) -> None:
     async with open_bot(data_keys=(NEW,)) as scene:
-        await scene.video("image", prompt=SECRET, **FIRST)
-        await scene.app.database.write(lambda tx: tx.run("UPDATE tasks SET first_frame_url = NULL"))
+        await asked_without_address(scene)
         damage(kept(scene)[0])
         await scene.step()
         assert "The picture is no longer on this machine" in str((await scene.task()).problem)
@@ -232,7 +229,7 @@ async def test_a_damaged_file_keeps_no_new_key_away(open_bot: Open, real_clip: b
         await scene.restart(data_keys=(NEW,))
         assert (await scene.task()).prompt == SECRET
         vault = Vault([NEW.get_secret_value()])
-        assert vault.read(kept(scene)[1]).startswith(_PICTURES)
+        assert vault.read(kept(scene)[1]).startswith(PICTURES)
 
 
 async def test_the_sandboxs_record_that_no_key_opens_is_an_unknown_job(open_bot: Open) -> None:
@@ -262,7 +259,7 @@ async def test_what_a_crash_left_open_among_the_drafts_goes_at_the_next_start(op
     async with open_bot(data_keys=(NEW,)) as scene:
         await offered(scene, prompt=SECRET)
         left = kept(scene)[0].with_name(".7-first-crop.jpg.0123.part")
-        left.write_bytes(_PICTURES[0])
+        left.write_bytes(PICTURES[0])
         await scene.restart()
         await scene.app.engine.recover()
         assert in_plain(scene) == []
@@ -289,7 +286,7 @@ async def test_a_restored_database_needs_the_key_of_the_pictures_too(
             await scene.start_app()
         await scene.stop_app()
         await scene.restart(data_keys=(NEW, OLD))
-        assert Vault([NEW.get_secret_value()]).read(kept(scene)[1]).startswith(_PICTURES)
+        assert Vault([NEW.get_secret_value()]).read(kept(scene)[1]).startswith(PICTURES)
         await click(scene, task, "Again")
         assert (await delivered(scene)).prompt == SECRET
 

@@ -28,6 +28,7 @@ from bot.domain.catalog import Format, Mode
 from bot.media.paint import PaintOrder, paint
 from bot.vault import new_key
 from storage.database import open_database
+from tests.at_rest import in_plain
 from tests.end_to_end.conftest import picture
 from tests.end_to_end.stage import CATALOG, PATIENCE, Process, Stage, open_stage
 from tests.providers.cases import CASES
@@ -274,21 +275,12 @@ def _check(scenario: Scenario, stage: Stage, provider: StandIn, doubtful: set[st
     left = [name for name in stage.files() if Path(name).name.split("-")[0] not in owners]
     assert left == [], f"files are left: {left}"
     if scenario.sealed:
-        assert _in_plain(stage.data) == [], f"these can be read: {_in_plain(stage.data)}"
+        readable = in_plain(stage.data, _PROMPT)
+        assert readable == [], f"these can be read: {readable}"
     assert stage.rows("PRAGMA integrity_check")[0][0] == "ok"
     stage.check_stand_ins()
     assert provider.refused == [], f"refused: {provider.refused}"
     assert provider.key not in stage.logged, "the key is in the log"
-
-
-def _in_plain(folder: Path) -> list[str]:
-    """Files that tell the prompt or show a picture."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    return [
-        file.name
-        for file in files
-        if _PROMPT.encode() in (data := file.read_bytes()) or data.startswith((b"\xff\xd8\xff", b"\x89PNG"))
-    ]
 
 
 def _check_money(
